@@ -57,7 +57,7 @@ struct msg_field {
 struct msg_record {
 	const char *name;
 	const char *doc;
-	const struct msg_field *fields;
+	const struct msg_field *(*fields)(void); /* n_fields of them, in the schema's order */
 	uint32_t n_fields;
 	uint32_t size; /* of the struct */
 };
@@ -76,10 +76,9 @@ struct msg_type {
 	const char *topic;      /* "process.exited"; the deployment follows after a slash */
 	const char *key;        /* last value kept under key/deployment, NULL: none */
 	uint32_t flags;         /* enum msg_flag */
-	uint32_t index;         /* within msg_types[] */
 };
 
-extern const struct msg_type msg_types[];
+extern const struct msg_type *const msg_types[];
 extern const uint32_t msg_types_count;
 
 /* The type of "process.exited/web" or "process.exited"; NULL when unknown. */
