@@ -97,6 +97,8 @@ struct actor_spec {
 	void (*bus)(struct actor *a, bool connected);
 	/* A setting changed (or was loaded). NULL: not interested. */
 	void (*configured)(struct actor *a);
+	/* TERM, INT or HUP came; without it TERM and INT end the process at once. Real host only. */
+	void (*signalled)(struct actor *a, int signo);
 	void (*done)(struct actor *a);
 };
 
@@ -108,6 +110,9 @@ uint64_t actor_now_ns(const struct actor *a);
 uint64_t actor_wall_ns(const struct actor *a); /* for people only */
 uint64_t actor_random(struct actor *a);
 uint64_t actor_unique(struct actor *a); /* greater than any before, also of earlier incarnations */
+
+/* Makes later unique numbers greater than one that was loaded. */
+void actor_unique_above(struct actor *a, uint64_t seen);
 
 /* --- publishing --- */
 struct publish {
