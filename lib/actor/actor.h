@@ -97,7 +97,8 @@ struct actor_spec {
 	void (*bus)(struct actor *a, bool connected);
 	/* A setting changed (or was loaded). NULL: not interested. */
 	void (*configured)(struct actor *a);
-	/* TERM, INT or HUP came; without it TERM and INT end the process at once. Real host only. */
+	/* TERM, INT or HUP came; without it TERM and INT end the process at once. Real host only.
+	 */
 	void (*signalled)(struct actor *a, int signo);
 	void (*done)(struct actor *a);
 };

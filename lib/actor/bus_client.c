@@ -24,9 +24,11 @@ struct bus_request {
 	uint8_t packet[];
 };
 
-int bus_client_init(struct bus_client *c, const struct bus_owner *owner, const char *sender, uint64_t incarnation)
+int bus_client_init(struct bus_client *c, const struct bus_owner *owner, const char *sender,
+		    uint64_t incarnation)
 {
-	*c = (struct bus_client){.owner = *owner, .incarnation = incarnation, .next_number = 1, .next_request = 1};
+	*c = (struct bus_client){
+		.owner = *owner, .incarnation = incarnation, .next_number = 1, .next_request = 1};
 	memcpy(c->sender, sender, strnlen(sender, MSG_SENDER_MAX));
 	c->packet = malloc(PACKET_BYTES);
 	return c->packet ? 0 : -ENOMEM;
@@ -145,9 +147,10 @@ static void settle_cause(struct bus_client *c, struct bus_outbox_entry *e)
 	uint64_t cause = msg_header_peek(e->record + e->header_at, MSG_AT_CAUSE);
 	uint64_t number = cause & ~MSG_CAUSE_OWN;
 
-	if ((cause & MSG_CAUSE_OWN) && number <= c->acked_number && c->acked_number - number < BUS_SEQ_RING &&
-	    c->seq_ring[number % BUS_SEQ_RING])
-		msg_header_patch(e->record + e->header_at, MSG_AT_CAUSE, c->seq_ring[number % BUS_SEQ_RING]);
+	if ((cause & MSG_CAUSE_OWN) && number <= c->acked_number &&
+	    c->acked_number - number < BUS_SEQ_RING && c->seq_ring[number % BUS_SEQ_RING])
+		msg_header_patch(e->record + e->header_at, MSG_AT_CAUSE,
+				 c->seq_ring[number % BUS_SEQ_RING]);
 }
 
 void bus_client_flush(struct bus_client *c)
@@ -155,7 +158,8 @@ void bus_client_flush(struct bus_client *c)
 	while (c->welcomed && c->unsent) {
 		struct door_writer w = packet_begin(c, DOOR_PUBLISH);
 
-		while (c->unsent && w.len + c->unsent->len <= PACKET_BYTES && w.len < PUBLISH_TARGET) {
+		while (c->unsent && w.len + c->unsent->len <= PACKET_BYTES &&
+		       w.len < PUBLISH_TARGET) {
 			settle_cause(c, c->unsent);
 			door_write_raw(&w, c->unsent->record, c->unsent->len);
 			c->unsent = c->unsent->next;
@@ -188,8 +192,9 @@ static bool drop_ephemeral(struct bus_client *c)
 	return true;
 }
 
-int bus_client_publish(struct bus_client *c, uint64_t number, bool durable, const char *topic, const uint8_t *header,
-		       size_t header_len, const uint8_t *body, size_t body_len)
+int bus_client_publish(struct bus_client *c, uint64_t number, bool durable, const char *topic,
+		       const uint8_t *header, size_t header_len, const uint8_t *body,
+		       size_t body_len)
 {
 	size_t topic_len = strlen(topic), len = 1 + 2 + topic_len + 2 + header_len + 5 + body_len;
 	struct bus_outbox_entry *e;
@@ -203,7 +208,9 @@ int bus_client_publish(struct bus_client *c, uint64_t number, bool durable, cons
 	e = malloc(sizeof *e + len);
 	if (!e)
 		return -ENOMEM;
-	*e = (struct bus_outbox_entry){.number = number, .durable = durable, .len = (uint32_t)len,
+	*e = (struct bus_outbox_entry){.number = number,
+				       .durable = durable,
+				       .len = (uint32_t)len,
 				       .header_at = (uint32_t)(1 + 2 + topic_len + 2)};
 	w = door_writer_over(e->record, len);
 	door_write_record(&w, topic, topic_len, header, header_len, body, body_len);
@@ -250,14 +257,16 @@ void bus_client_handled(struct bus_client *c, uint64_t seq)
 	if (!c->cursor)
 		return;
 	/* A full list merges its newest entry: it is committed later, which is safe. */
-	if (last && (last->number == number || c->n_commits == sizeof c->commits / sizeof *c->commits))
+	if (last &&
+	    (last->number == number || c->n_commits == sizeof c->commits / sizeof *c->commits))
 		*last = (struct bus_commit){.seq = seq, .number = number};
 	else
 		c->commits[c->n_commits++] = (struct bus_commit){.seq = seq, .number = number};
 	commit_settled(c);
 }
 
-/* Everything up to number is settled; the last `run` numbers have consecutive seqs that end in seq. */
+/* Everything up to number is settled; the last `run` numbers have consecutive seqs that end in seq.
+ */
 static void take_acknowledgement(struct bus_client *c, uint64_t number, uint64_t seq, uint64_t run)
 {
 	if (number >= c->next_number)
@@ -314,7 +323,8 @@ static void give_credit(struct bus_client *c, enum bus_sub sub, size_t bytes)
 
 static void note_seq(struct bus_client *c, enum bus_sub sub, const struct door_record *rec)
 {
-	uint64_t seq = rec->header_len > MSG_AT_SENDER ? msg_header_peek(rec->header, MSG_AT_SEQ) : 0;
+	uint64_t seq =
+		rec->header_len > MSG_AT_SENDER ? msg_header_peek(rec->header, MSG_AT_SEQ) : 0;
 
 	if (sub == BUS_LIVE && seq > c->live_seq)
 		c->live_seq = seq;
@@ -472,7 +482,8 @@ static uint64_t request_send(struct bus_client *c, const struct door_writer *w, 
 	return id;
 }
 
-uint64_t bus_client_get(struct bus_client *c, enum door_by by, uint64_t a, uint64_t b, const char *sender)
+uint64_t bus_client_get(struct bus_client *c, enum door_by by, uint64_t a, uint64_t b,
+			const char *sender)
 {
 	uint64_t id = c->next_request++;
 	struct door_writer w = packet_begin(c, DOOR_GET);
@@ -495,7 +506,8 @@ uint64_t bus_client_last(struct bus_client *c, const char *key_prefix)
 	return request_send(c, &w, id);
 }
 
-uint64_t bus_client_back(struct bus_client *c, const char *deployment, uint64_t before_seq, uint32_t limit)
+uint64_t bus_client_back(struct bus_client *c, const char *deployment, uint64_t before_seq,
+			 uint32_t limit)
 {
 	uint64_t id = c->next_request++;
 	struct door_writer w = packet_begin(c, DOOR_BACK);

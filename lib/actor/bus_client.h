@@ -1,8 +1,8 @@
 /*
- * One actor's end of the stream door, as a pure machine: packets in, packets out through a function.
- * It keeps what the broker has not acknowledged and sends it again after a reconnect; it subscribes,
- * gives credit, and commits the cursor only when what the handlers published is durable.
- * It owns no socket and no clock.
+ * One actor's end of the stream door, as a pure machine: packets in, packets out through a
+ * function. It keeps what the broker has not acknowledged and sends it again after a reconnect; it
+ * subscribes, gives credit, and commits the cursor only when what the handlers published is
+ * durable. It owns no socket and no clock.
  */
 #ifndef LOPS_ACTOR_BUS_CLIENT_H
 #define LOPS_ACTOR_BUS_CLIENT_H
@@ -16,7 +16,7 @@
 #define BUS_OUTBOX_EVENTS 65536
 #define BUS_OUTBOX_BYTES  (32u * 1024 * 1024)
 #define BUS_WINDOW_BYTES  (512u * 1024) /* credit of a subscription */
-#define BUS_SEQ_RING	  4096
+#define BUS_SEQ_RING      4096
 
 enum bus_sub { BUS_LIVE = 1, BUS_CURSOR = 2 };
 
@@ -48,7 +48,7 @@ struct bus_client {
 	uint64_t incarnation;
 	uint8_t cookie[DOOR_COOKIE_BYTES];
 	const char *const *live_prefixes, *const *cursor_prefixes, *const *keys; /* NULL-ended */
-	const char *cursor;			/* NULL: none */
+	const char *cursor;                                                      /* NULL: none */
 
 	bool connected, welcomed, loaded;
 	uint64_t epoch, head_seq;
@@ -57,8 +57,8 @@ struct bus_client {
 	size_t outbox_bytes;
 	uint64_t next_number, acked_number, dropped;
 	uint64_t seq_ring[BUS_SEQ_RING]; /* of own numbers, by number % size */
-	uint64_t live_seq, cursor_seq;	 /* last delivered of each subscription */
-	uint32_t owed[3];		 /* bytes received and not yet given back, by sub */
+	uint64_t live_seq, cursor_seq;   /* last delivered of each subscription */
+	uint32_t owed[3];                /* bytes received and not yet given back, by sub */
 	struct bus_commit commits[64];
 	uint32_t n_commits;
 	struct bus_request *requests;
@@ -66,7 +66,8 @@ struct bus_client {
 	uint8_t *packet; /* room for one outgoing packet */
 };
 
-int bus_client_init(struct bus_client *c, const struct bus_owner *owner, const char *sender, uint64_t incarnation);
+int bus_client_init(struct bus_client *c, const struct bus_owner *owner, const char *sender,
+		    uint64_t incarnation);
 void bus_client_done(struct bus_client *c);
 
 void bus_client_connected(struct bus_client *c);
@@ -75,16 +76,19 @@ void bus_client_disconnected(struct bus_client *c);
 int bus_client_receive(struct bus_client *c, void *packet, size_t len);
 
 /* Queues; flush sends. 0, -EAGAIN: an ephemeral one was dropped, -ENOBUFS: the bound is reached. */
-int bus_client_publish(struct bus_client *c, uint64_t number, bool durable, const char *topic, const uint8_t *header,
-		       size_t header_len, const uint8_t *body, size_t body_len);
+int bus_client_publish(struct bus_client *c, uint64_t number, bool durable, const char *topic,
+		       const uint8_t *header, size_t header_len, const uint8_t *body,
+		       size_t body_len);
 void bus_client_flush(struct bus_client *c);
 
 /* Handlers of everything up to seq have run, and published up to the newest number. */
 void bus_client_handled(struct bus_client *c, uint64_t seq);
 
-uint64_t bus_client_get(struct bus_client *c, enum door_by by, uint64_t a, uint64_t b, const char *sender);
+uint64_t bus_client_get(struct bus_client *c, enum door_by by, uint64_t a, uint64_t b,
+			const char *sender);
 uint64_t bus_client_last(struct bus_client *c, const char *key_prefix);
-uint64_t bus_client_back(struct bus_client *c, const char *deployment, uint64_t before_seq, uint32_t limit);
+uint64_t bus_client_back(struct bus_client *c, const char *deployment, uint64_t before_seq,
+			 uint32_t limit);
 void bus_client_ping(struct bus_client *c, uint64_t token);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * From packets to typed handlers, and from effects to packets. Pure but for the host's functions: the
- * same code runs on the real bus and in the harness.
+ * From packets to typed handlers, and from effects to packets. Pure but for the host's functions:
+ * the same code runs on the real bus and in the harness.
  */
 #include "lib/actor/core.h"
 
@@ -39,9 +39,9 @@ uint64_t actor_random(struct actor *a)
 	return a->host.random(a->host.arg);
 }
 
-/* Microseconds of the wall clock, or one more than before: greater than any of an earlier incarnation
- * as long as the clock was not set back by more than the actor's own lifetime; owners of numbers that
- * must never repeat raise it further with what they have loaded. */
+/* Microseconds of the wall clock, or one more than before: greater than any of an earlier
+ * incarnation as long as the clock was not set back by more than the actor's own lifetime; owners
+ * of numbers that must never repeat raise it further with what they have loaded. */
 uint64_t actor_unique(struct actor *a)
 {
 	uint64_t wall = actor_wall_ns(a) / 1000;
@@ -83,7 +83,8 @@ uint64_t actor_head_seq(const struct actor *a)
 
 uint64_t actor_seq_of(const struct actor *a, uint64_t number)
 {
-	if (number == 0 || number > a->bus.acked_number || a->bus.acked_number - number >= BUS_SEQ_RING)
+	if (number == 0 || number > a->bus.acked_number ||
+	    a->bus.acked_number - number >= BUS_SEQ_RING)
 		return 0;
 	return a->bus.seq_ring[number % BUS_SEQ_RING];
 }
@@ -140,8 +141,8 @@ void actor_log(struct actor *a, enum actor_level level, const char *fmt, ...)
 
 /* --- publishing --- */
 
-static void trace(struct actor *a, const char *way, const struct msg_type *type, const char *deployment,
-		  const struct msg_header *h, const void *body)
+static void trace(struct actor *a, const char *way, const struct msg_type *type,
+		  const char *deployment, const struct msg_header *h, const void *body)
 {
 	char *text = NULL;
 	size_t len = 0;
@@ -149,8 +150,9 @@ static void trace(struct actor *a, const char *way, const struct msg_type *type,
 
 	if (!out)
 		return;
-	fprintf(out, "%s %s%s%s seq=%" PRIu64 " number=%" PRIu64 " cause=%" PRIx64 " from=%s ", way, type->topic,
-		deployment[0] ? "/" : "", deployment, h->seq, h->number, h->cause, h->sender);
+	fprintf(out, "%s %s%s%s seq=%" PRIu64 " number=%" PRIu64 " cause=%" PRIx64 " from=%s ", way,
+		type->topic, deployment[0] ? "/" : "", deployment, h->seq, h->number, h->cause,
+		h->sender);
 	msg_body_print(&type->body, body, out);
 	fclose(out);
 	actor_log(a, ACTOR_DEBUG, "%.2000s", text);
@@ -173,7 +175,9 @@ static struct msg_header header_of(struct actor *a, const struct publish *to, ui
 			       .incarnation = a->bus.incarnation,
 			       .number = number,
 			       .did = to->did,
-			       .cause = to->cause ? to->cause : to->root ? 0 : a->cause,
+			       .cause = to->cause  ? to->cause
+					: to->root ? 0
+						   : a->cause,
 			       .time_ns = actor_wall_ns(a),
 			       .mono_ns = a->now_ns,
 			       .uid = to->uid};
@@ -182,7 +186,8 @@ static struct msg_header header_of(struct actor *a, const struct publish *to, ui
 	return h;
 }
 
-static int queue(struct actor *a, const struct msg_type *type, const struct publish *to, uint64_t number)
+static int queue(struct actor *a, const struct msg_type *type, const struct publish *to,
+		 uint64_t number)
 {
 	struct msg_header h = header_of(a, to, number);
 	uint8_t header[MSG_HEADER_MAX];
@@ -193,18 +198,20 @@ static int queue(struct actor *a, const struct msg_type *type, const struct publ
 
 	if (len < 0 || (size_t)len >= sizeof topic)
 		return -EINVAL;
-	return bus_client_publish(&a->bus, number, type->flags & DURABLE, topic, header, header_len, a->body.data,
-				  a->body.len);
+	return bus_client_publish(&a->bus, number, type->flags & DURABLE, topic, header, header_len,
+				  a->body.data, a->body.len);
 }
 
-uint64_t actor_publish(struct actor *a, const struct msg_type *type, const struct publish *to, const void *body)
+uint64_t actor_publish(struct actor *a, const struct msg_type *type, const struct publish *to,
+		       const void *body)
 {
 	uint64_t number = a->bus.next_number;
 	const char *bad = NULL;
 	int err;
 
 	if (!may_publish(a->spec, type)) {
-		actor_log(a, ACTOR_ERROR, "publishes %s, which its table does not name", type->topic);
+		actor_log(a, ACTOR_ERROR, "publishes %s, which its table does not name",
+			  type->topic);
 		abort();
 	}
 	a->body.len = 0;
@@ -212,30 +219,35 @@ uint64_t actor_publish(struct actor *a, const struct msg_type *type, const struc
 	if (!err)
 		err = queue(a, type, to, number);
 	if (err == -ENOBUFS || err == -ENOMEM) {
-		actor_log(a, ACTOR_ERROR, "the outbox is full; restarting to rebuild from the journal");
+		actor_log(a, ACTOR_ERROR,
+			  "the outbox is full; restarting to rebuild from the journal");
 		actor_exit(a, 1);
 		return 0;
 	}
 	if (err) {
-		actor_log(a, ACTOR_ERROR, "%s was not published: %s %s", type->topic, strerror(-err), bad ? bad : "");
+		actor_log(a, ACTOR_ERROR, "%s was not published: %s %s", type->topic,
+			  strerror(-err), bad ? bad : "");
 		return 0;
 	}
 	a->bus.next_number++;
-	trace(a, "->", type, to->deployment ? to->deployment : "", &(struct msg_header){.number = number, .cause = a->cause},
-	      body);
+	trace(a, "->", type, to->deployment ? to->deployment : "",
+	      &(struct msg_header){.number = number, .cause = a->cause}, body);
 	return number;
 }
 
 /* --- receiving --- */
 
-static void say_malformed(struct actor *a, const struct door_record *rec, const char *what, const char *field)
+static void say_malformed(struct actor *a, const struct door_record *rec, const char *what,
+			  const char *field)
 {
 	if (a->malformed++ < 10)
-		actor_log(a, ACTOR_WARN, "dropped a malformed %.*s: %s %s", (int)rec->topic.len, rec->topic.at, what, field);
+		actor_log(a, ACTOR_WARN, "dropped a malformed %.*s: %s %s", (int)rec->topic.len,
+			  rec->topic.at, what, field);
 }
 
 /* Fills ev from the record; the body lies in the arena. false: dropped. */
-static bool open_record(struct actor *a, struct door_record *rec, char *deployment, struct event *ret_ev)
+static bool open_record(struct actor *a, struct door_record *rec, char *deployment,
+			struct event *ret_ev)
 {
 	const char *slash = memchr(rec->topic.at, '/', rec->topic.len), *field = "";
 	size_t len = slash ? (size_t)(rec->topic.at + rec->topic.len - slash - 1) : 0;
@@ -255,7 +267,8 @@ static bool open_record(struct actor *a, struct door_record *rec, char *deployme
 	ret_ev->deployment = deployment;
 	codec_arena_reset(&a->arena);
 	body = codec_arena_alloc(&a->arena, ret_ev->type->body.size);
-	if (!body || msg_body_decode(&ret_ev->type->body, rec->body, rec->body_len, &a->arena, body, &field) < 0) {
+	if (!body || msg_body_decode(&ret_ev->type->body, rec->body, rec->body_len, &a->arena, body,
+				     &field) < 0) {
 		say_malformed(a, rec, "field", field);
 		return false;
 	}
@@ -344,7 +357,8 @@ static void on_refused(void *arg, uint64_t number, int error, const char *text)
 {
 	struct actor *a = arg;
 
-	actor_log(a, ACTOR_ERROR, "the broker refused event %" PRIu64 ": %s (%s)", number, text, strerror(error));
+	actor_log(a, ACTOR_ERROR, "the broker refused event %" PRIu64 ": %s (%s)", number, text,
+		  strerror(error));
 }
 
 static void on_stale(void *arg, const char *why)
@@ -415,8 +429,8 @@ void actor_get_last(struct actor *a, const char *key_prefix, actor_found_fn *fn,
 	expect(a, bus_client_last(&a->bus, key_prefix), fn, arg);
 }
 
-void actor_get_back(struct actor *a, const char *deployment, uint64_t before_seq, uint32_t limit, actor_found_fn *fn,
-		    void *arg)
+void actor_get_back(struct actor *a, const char *deployment, uint64_t before_seq, uint32_t limit,
+		    actor_found_fn *fn, void *arg)
 {
 	expect(a, bus_client_back(&a->bus, deployment, before_seq, limit), fn, arg);
 }
@@ -459,8 +473,8 @@ static int subscriptions_init(struct actor *a)
 	return 0;
 }
 
-int actor_init(struct actor *a, const struct actor_spec *spec, const struct actor_host *host, uint64_t incarnation,
-	       const uint8_t cookie[DOOR_COOKIE_BYTES])
+int actor_init(struct actor *a, const struct actor_spec *spec, const struct actor_host *host,
+	       uint64_t incarnation, const uint8_t cookie[DOOR_COOKIE_BYTES])
 {
 	struct bus_owner owner = {.arg = a,
 				  .send = do_send,

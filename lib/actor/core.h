@@ -1,6 +1,6 @@
 /*
- * The inside of an actor: what the host (loop or harness), the dispatch and the timers share. Actors
- * themselves include lib/actor/actor.h only.
+ * The inside of an actor: what the host (loop or harness), the dispatch and the timers share.
+ * Actors themselves include lib/actor/actor.h only.
  */
 #ifndef LOPS_ACTOR_CORE_H
 #define LOPS_ACTOR_CORE_H
@@ -13,7 +13,7 @@
 /* What differs between the real host and the harness. */
 struct actor_host {
 	void *arg;
-	uint64_t (*now_ns)(void *arg);	/* CLOCK_BOOTTIME or virtual */
+	uint64_t (*now_ns)(void *arg); /* CLOCK_BOOTTIME or virtual */
 	uint64_t (*wall_ns)(void *arg);
 	uint64_t (*random)(void *arg);
 	void (*send)(void *arg, const void *packet, size_t len);
@@ -43,9 +43,9 @@ struct actor {
 	struct actor_host host;
 	struct bus_client bus;
 	void *state;
-	uint64_t now_ns;      /* of this turn */
+	uint64_t now_ns; /* of this turn */
 	uint64_t last_unique;
-	uint64_t cause;	      /* of what is being handled */
+	uint64_t cause; /* of what is being handled */
 	bool ready_said, tracing, exiting, bus_up;
 	struct actor_timer **heap;
 	uint32_t n_timers, cap_timers;
@@ -59,8 +59,8 @@ struct actor {
 };
 
 /* 0 or -errno. host is copied; its strings are borrowed. */
-int actor_init(struct actor *a, const struct actor_spec *spec, const struct actor_host *host, uint64_t incarnation,
-	       const uint8_t cookie[DOOR_COOKIE_BYTES]);
+int actor_init(struct actor *a, const struct actor_spec *spec, const struct actor_host *host,
+	       uint64_t incarnation, const uint8_t cookie[DOOR_COOKIE_BYTES]);
 void actor_done(struct actor *a);
 
 void actor_turn(struct actor *a); /* reads the clock; call before handing anything in */

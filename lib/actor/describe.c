@@ -19,7 +19,8 @@ static void list_json(const struct actor_spec *spec, FILE *out)
 	gap = "";
 	fputs("],\"settings\":[", out);
 	for (const struct actor_setting *s = spec->settings; s && s->section; s++, gap = ",")
-		fprintf(out, "%s{\"section\":\"%s\",\"key\":\"%s\",\"default\":\"%s\"}", gap, s->section, s->key, s->fallback);
+		fprintf(out, "%s{\"section\":\"%s\",\"key\":\"%s\",\"default\":\"%s\"}", gap,
+			s->section, s->key, s->fallback);
 	fputs("]}\n", out);
 }
 

@@ -1,7 +1,7 @@
 /*
- * The real host of an actor: one epoll loop over the DEALER socket, the actor's own ports, signals and
- * the timers' next due time. ZeroMQ's descriptor is edge-like, so the socket is drained before every
- * wait; a socket that used up its share makes the next wait return at once.
+ * The real host of an actor: one epoll loop over the DEALER socket, the actor's own ports, signals
+ * and the timers' next due time. ZeroMQ's descriptor is edge-like, so the socket is drained before
+ * every wait; a socket that used up its share makes the next wait return at once.
  */
 #include "lib/actor/loop.h"
 
@@ -93,9 +93,11 @@ static void host_log(void *arg, enum actor_level level, const char *text)
 
 	gmtime_r(&seconds, &tm);
 	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
-	len = snprintf(line, sizeof line, "%s.%03uZ %s %s[%d]: %s\n", when, (unsigned)(wall / 1000000u % 1000u),
-		       names[level], l->actor.spec->name, (int)getpid(), text);
-	if (len > 0 && write(STDERR_FILENO, line, (size_t)len < sizeof line ? (size_t)len : sizeof line - 1) < 0)
+	len = snprintf(line, sizeof line, "%s.%03uZ %s %s[%d]: %s\n", when,
+		       (unsigned)(wall / 1000000u % 1000u), names[level], l->actor.spec->name,
+		       (int)getpid(), text);
+	if (len > 0 && write(STDERR_FILENO, line,
+			     (size_t)len < sizeof line ? (size_t)len : sizeof line - 1) < 0)
 		return;
 }
 
@@ -208,9 +210,11 @@ static int socket_open(struct loop *l, const char *run_dir)
 	set_option(l->socket, ZMQ_RECONNECT_IVL, 20);
 	set_option(l->socket, ZMQ_RECONNECT_IVL_MAX, 500);
 	set_option(l->socket, ZMQ_HANDSHAKE_IVL, 2000);
-	zmq_setsockopt(l->socket, ZMQ_MAXMSGSIZE, &(int64_t){MSG_FRAME_MAX + 1024}, sizeof(int64_t));
+	zmq_setsockopt(l->socket, ZMQ_MAXMSGSIZE, &(int64_t){MSG_FRAME_MAX + 1024},
+		       sizeof(int64_t));
 	set_option(l->monitor, ZMQ_LINGER, 0);
-	if (zmq_socket_monitor(l->socket, watch, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) < 0 ||
+	if (zmq_socket_monitor(l->socket, watch,
+			       ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) < 0 ||
 	    zmq_connect(l->monitor, watch) < 0 || zmq_connect(l->socket, endpoint) < 0)
 		return -errno;
 	return 0;
@@ -276,7 +280,8 @@ static bool is_waiting(void *socket)
 static void reopen_log(void)
 {
 	const char *path = getenv("LOPS_LOG");
-	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)
+		      : -1;
 
 	if (fd >= 0) {
 		dup2(fd, STDERR_FILENO);
@@ -331,7 +336,8 @@ static void prepare_process(void)
 	}
 }
 
-static int loop_open(struct loop *l, const struct actor_spec *spec, const char *run_dir, const char *state_dir)
+static int loop_open(struct loop *l, const struct actor_spec *spec, const char *run_dir,
+		     const char *state_dir)
 {
 	struct actor_host host = {.arg = l,
 				  .now_ns = host_now,
@@ -429,7 +435,8 @@ static void turn(struct loop *l)
 
 static void say_started(struct loop *l)
 {
-	struct actor_started s = {.actor = l->actor.spec->name, .pid = getpid(), .version = LOPS_VERSION};
+	struct actor_started s = {
+		.actor = l->actor.spec->name, .pid = getpid(), .version = LOPS_VERSION};
 
 	publish_actor_started(&l->actor, &(struct publish){.root = true, .uid = MSG_UID_NONE}, &s);
 }

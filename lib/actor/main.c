@@ -13,10 +13,12 @@ static int usage(FILE *out, int status)
 {
 	fprintf(out,
 		"lops-%s: %s\n\n"
-		"Part of a lops set; lops-init starts it. LOPS_RUN_DIR and LOPS_STATE_DIR name the set.\n"
+		"Part of a lops set; lops-init starts it. LOPS_RUN_DIR and LOPS_STATE_DIR name the "
+		"set.\n"
 		"  --describe[=json]  what it subscribes to, publishes and can be set to\n"
 		"  --version\n"
-		"SIGUSR1 reopens $LOPS_LOG; SIGUSR2 traces every message to the log, or stops it.\n",
+		"SIGUSR1 reopens $LOPS_LOG; SIGUSR2 traces every message to the log, or stops "
+		"it.\n",
 		actor_spec_main.name, actor_spec_main.purpose);
 	return status;
 }
@@ -42,7 +44,9 @@ int main(int argc, char **argv)
 	if (argc != 1)
 		return usage(stderr, 2);
 	if (!run_dir || !state_dir) {
-		fprintf(stderr, "lops-%s: LOPS_RUN_DIR and LOPS_STATE_DIR are not set; start the set with lops-launch up\n",
+		fprintf(stderr,
+			"lops-%s: LOPS_RUN_DIR and LOPS_STATE_DIR are not set; start the set with "
+			"lops-launch up\n",
 			actor_spec_main.name);
 		return 2;
 	}

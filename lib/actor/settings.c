@@ -1,5 +1,6 @@
 /*
- * Settings: the defaults of the actor's table, overridden by the last values of config.set/@section.
+ * Settings: the defaults of the actor's table, overridden by the last values of
+ * config.set/@section.
  */
 #include "lib/actor/core.h"
 

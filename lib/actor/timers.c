@@ -1,6 +1,6 @@
 /*
- * One-shot timers in a binary heap over pointers that the actor owns. A timer remembers what armed it,
- * so that what its callback publishes has a cause.
+ * One-shot timers in a binary heap over pointers that the actor owns. A timer remembers what armed
+ * it, so that what its callback publishes has a cause.
  */
 #include "lib/actor/core.h"
 
