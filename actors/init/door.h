@@ -1,0 +1,27 @@
+/*
+ * The socket of lops-init: connections, roles, and the operations of msgs/tree.h. The worker's
+ * only.
+ */
+#ifndef LOPS_INIT_DOOR_H
+#define LOPS_INIT_DOOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { DOOR_CLIENTS = 64 };
+
+void door_begin(int epoll); /* a new worker: no connections yet */
+void door_accept(void);
+void door_read(int client);
+/* Tells the process-manager that slot's instance has ended. */
+void door_push_exit(int slot);
+void door_push_streams(void); /* new ones, to log-monitor */
+void door_ready_changed(void);
+
+/* What the worker does for the door. */
+void worker_confirm(int slot);
+void worker_start(int slot);
+void worker_keep(bool keep);
+void worker_shutdown(void);
+
+#endif
