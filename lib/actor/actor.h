@@ -81,6 +81,7 @@ struct actor_spec {
 	const char *cursor; /* resume here and commit after each handled batch; NULL: live */
 	const char *const
 		*cursor_topics; /* topic prefixes that go through the cursor; others come live */
+	bool holds_cursor; /* nothing comes through it before actor_take_up() */
 	const struct msg_type *const
 		*publishes; /* NULL-ended; publishing another is a bug (abort) */
 	const struct actor_setting *settings;
@@ -163,6 +164,9 @@ uint64_t actor_head_seq(const struct actor *a); /* newest seq seen or welcomed w
 /* seq that one's own acknowledged number got, 0: not acknowledged yet or long ago (last 4,096 kept)
  */
 uint64_t actor_seq_of(const struct actor *a, uint64_t number);
+
+/* Opens the cursor of a spec that holds it; again: nothing. */
+void actor_take_up(struct actor *a);
 
 /* --- asking the journal --- */
 /* found: each event (oldest/first first), then once more with NULL as the end. A request that the

@@ -128,6 +128,22 @@ static void subscribe(struct bus_client *c, enum bus_sub sub, enum door_start st
 	packet_send(c, &w);
 }
 
+/* From the broker's place for the cursor; after a reconnect from where it had come to. */
+static void begin_cursor(struct bus_client *c)
+{
+	if (!c->cursor || c->holds_cursor || !c->loaded)
+		return;
+	subscribe(c, BUS_CURSOR, c->cursor_seq ? DOOR_AFTER : DOOR_CURSOR, c->cursor_seq, c->cursor_prefixes, NULL);
+	c->cursor_begun = true;
+}
+
+void bus_client_take_up(struct bus_client *c)
+{
+	c->holds_cursor = false;
+	if (c->welcomed && !c->cursor_begun)
+		begin_cursor(c);
+}
+
 /* The first time: last values, then live. Later: on from what was seen. The cursor follows once the
  * last values are there, so that its handlers know the state. */
 static void subscribe_all(struct bus_client *c)
@@ -137,8 +153,7 @@ static void subscribe_all(struct bus_client *c)
 		return;
 	}
 	subscribe(c, BUS_LIVE, DOOR_AFTER, c->live_seq, c->live_prefixes, NULL);
-	if (c->cursor)
-		subscribe(c, BUS_CURSOR, DOOR_AFTER, c->cursor_seq, c->cursor_prefixes, NULL);
+	begin_cursor(c);
 }
 
 /* Causes that named an own number get the seq that number has by now. */
@@ -371,8 +386,7 @@ static int on_loaded(struct bus_client *c, struct door_reader *r)
 	c->loaded = true;
 	c->live_seq = seq > c->live_seq ? seq : c->live_seq;
 	c->owner.loaded(c->owner.arg, seq);
-	if (c->cursor)
-		subscribe(c, BUS_CURSOR, DOOR_CURSOR, 0, c->cursor_prefixes, NULL);
+	begin_cursor(c);
 	return 0;
 }
 

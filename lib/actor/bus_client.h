@@ -50,7 +50,7 @@ struct bus_client {
 	const char *const *live_prefixes, *const *cursor_prefixes, *const *keys; /* NULL-ended */
 	const char *cursor;                                                      /* NULL: none */
 
-	bool connected, welcomed, loaded;
+	bool connected, welcomed, loaded, holds_cursor, cursor_begun;
 	uint64_t epoch, head_seq;
 	struct bus_outbox_entry *first, *last, *unsent; /* oldest, newest, next to send */
 	uint32_t outbox_events;
@@ -79,6 +79,8 @@ int bus_client_receive(struct bus_client *c, void *packet, size_t len);
 int bus_client_publish(struct bus_client *c, uint64_t number, bool durable, const char *topic,
 		       const uint8_t *header, size_t header_len, const uint8_t *body,
 		       size_t body_len);
+/* Lets the cursor's stream begin. */
+void bus_client_take_up(struct bus_client *c);
 void bus_client_flush(struct bus_client *c);
 
 /* Handlers of everything up to seq have run, and published up to the newest number. */

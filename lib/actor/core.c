@@ -402,6 +402,11 @@ void actor_flush(struct actor *a)
 	bus_client_flush(&a->bus);
 }
 
+void actor_take_up(struct actor *a)
+{
+	bus_client_take_up(&a->bus);
+}
+
 /* --- asking the journal --- */
 
 static void expect(struct actor *a, uint64_t id, actor_found_fn *fn, void *arg)
@@ -469,6 +474,7 @@ static int subscriptions_init(struct actor *a)
 	a->bus.live_prefixes = a->prefixes;
 	a->bus.keys = a->keys;
 	a->bus.cursor = a->spec->cursor;
+	a->bus.holds_cursor = a->spec->holds_cursor;
 	a->bus.cursor_prefixes = a->spec->cursor_topics;
 	return 0;
 }

@@ -1,0 +1,103 @@
+/*
+ * After a start of ours: what the tree holds against what the journal says, and the difference made
+ * good. Pure over the table; asks the shell whether a process lives.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "actors/process-manager/manager.h"
+
+struct adoption {
+	struct actor *a;
+	const struct tree_table *table;
+};
+
+static const struct tree_slot *slot_of(const struct tree_table *t, uint64_t instance)
+{
+	for (int i = 0; t && instance && i < atomic_load(&t->high); i++) {
+		const struct tree_slot *s = &t->slots[i];
+
+		if (s->instance == instance &&
+		    tree_state_of(atomic_load(&s->word)) >= TREE_STARTING)
+			return s;
+	}
+	return NULL;
+}
+
+/* No slot knows it: it was never spawned, or the whole tree is another one. */
+static void adopt_without_slot(struct adoption *q, struct deployment *d)
+{
+	struct manager *m = manager_of(q->a);
+
+	if (d->pid != MSG_NONE && strcmp(d->boot_id, m->boot_id) == 0 && m->os->lives(q->a, d))
+		return; /* watched by a pidfd of our own */
+	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE &&
+	    strcmp(d->boot_id, m->boot_id) == 0 && d->spec) {
+		int status;
+		const char *why;
+
+		/* Its start was on disk but not carried out: finished now, under the same number.
+		 */
+		d->arena_at = m->os->place_spec(q->a, d, &why, &status);
+		if (d->arena_at) {
+			m->os->start(q->a, d);
+			return;
+		}
+	}
+	life_exited_unknown(q->a, d,
+			    strcmp(d->boot_id, m->boot_id) == 0
+				    ? "ended while nobody watched, with an unknown status"
+				    : "ended with the machine's last boot");
+}
+
+static void adopt_one(void *arg, struct deployment *d)
+{
+	struct adoption *q = arg;
+	const struct tree_slot *s = slot_of(q->table, d->instance);
+	enum tree_state state = s ? tree_state_of(atomic_load(&s->word)) : TREE_FREE;
+
+	if (!process_is_alive(d->status)) {
+		/* The exit is on disk; only its confirmation was cut off. */
+		if (state == TREE_EXITED)
+			manager_of(q->a)->os->confirm(q->a, d->instance);
+		return;
+	}
+	if (!s) {
+		adopt_without_slot(q, d);
+		return;
+	}
+	d->arena_at = s->spec;
+	if (state == TREE_EXITED) {
+		life_exited(q->a, d, s);
+		return;
+	}
+	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE)
+		manager_of(q->a)->os->start(q->a, d); /* same number: answered with what is there */
+	else if (d->status == PROCESS_STOPPING && !manager_of(q->a)->resumed) {
+		d->status = PROCESS_RUNNING;
+		d->pid = atomic_load(&s->pid);
+		life_stop(q->a, d, (double)__builtin_nan(""), false);
+	}
+}
+
+/* A stop whose last exit is known but whose end was not said. */
+static void adopt_half_stopped(void *arg, struct deployment *d)
+{
+	struct adoption *q = arg;
+
+	if (d->status == PROCESS_STOPPING && d->pid == MSG_NONE &&
+	    !slot_of(q->table, d->instance) && !d->sweep_wanted && !d->exit_number)
+		manager_of(q->a)->os->sweep(q->a, d, 9);
+}
+
+void adopt_all(struct actor *a)
+{
+	struct adoption q = {.a = a, .table = manager_of(a)->table};
+
+	deployment_each(manager_of(a), adopt_one, &q);
+	deployment_each(manager_of(a), adopt_half_stopped, &q);
+	manager_of(a)->os->flush(a);
+	if (!manager_of(a)->resumed)
+		jobs_resume(a);
+	manager_of(a)->resumed = true;
+	actor_take_up(a);
+}

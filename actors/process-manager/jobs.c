@@ -1,0 +1,656 @@
+/*
+ * Commands over one or many deployments: taken up once, answered once. A deployment remembers the
+ * command that is being carried out on it, so that one cut off by a crash is taken up again, and
+ * the last that was applied, so that none is applied twice.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "actors/process-manager/manager.h"
+#include "lib/policy/exit_rule.h"
+#include "lib/policy/name_rule.h"
+#include "msgs/codec.h"
+
+enum verb { VERB_PUT, VERB_DELETE, VERB_START, VERB_STOP, VERB_RESTART, VERB_RELOAD, VERB_SIGNAL };
+static const char *const verb_names[] = {"put",     "delete", "start", "stop",
+					 "restart", "reload", "signal"};
+
+struct outcome {
+	char id[TREE_NAME_BYTES];
+	int status;
+	char message[400];
+};
+
+struct job {
+	struct job *next;
+	char request[72];
+	enum verb verb;
+	uint64_t seq;
+	int64_t uid;
+	bool quiet, taking; /* still handing out its deployments */
+	int status;
+	char message[400];
+	struct outcome *outcomes; /* of those that failed */
+	uint32_t n_outcomes, waiting;
+	char **notes;
+	uint32_t n_notes;
+	/* restart one after the other */
+	char **queue;
+	uint32_t n_queue, at_queue;
+	double timeout_s;
+	bool force;
+};
+
+static struct job *job_new(struct actor *a, const struct event *ev, enum verb verb,
+			   const char *request)
+{
+	struct manager *m = manager_of(a);
+	struct job *j = calloc(1, sizeof *j);
+
+	if (!j)
+		abort();
+	j->verb = verb;
+	j->seq = ev->header.seq;
+	j->uid = ev->header.uid == MSG_UID_NONE ? MSG_NONE : (int64_t)ev->header.uid;
+	j->timeout_s = (double)NAN;
+	snprintf(j->request, sizeof j->request, "%s", request);
+	j->taking = true;
+	j->next = m->jobs;
+	m->jobs = j;
+	return j;
+}
+
+static void job_free(struct manager *m, struct job *j)
+{
+	struct job **at = &m->jobs;
+
+	while (*at && *at != j)
+		at = &(*at)->next;
+	if (*at)
+		*at = j->next;
+	for (uint32_t i = 0; i < j->n_notes; i++)
+		free(j->notes[i]);
+	for (uint32_t i = 0; i < j->n_queue; i++)
+		free(j->queue[i]);
+	free(j->notes);
+	free(j->queue);
+	free(j->outcomes);
+	free(j);
+}
+
+void jobs_done(struct manager *m)
+{
+	while (m->jobs)
+		job_free(m, m->jobs);
+}
+
+static void say_accepted(struct actor *a, const struct job *j, const struct msg_strs *ids)
+{
+	struct command_accepted e = {
+		.request = j->request, .verb = verb_names[j->verb], .uid = j->uid};
+	struct publish to = {
+		.did = msg_did("accepted", j->request, 0, 0), .cause = j->seq, .uid = MSG_UID_NONE};
+
+	if (ids && ids->count <= 100)
+		e.deployments = *ids;
+	if (!j->quiet)
+		publish_command_accepted(a, &to, &e);
+}
+
+static void say_finished(struct actor *a, struct job *j)
+{
+	struct command_finished e = {
+		.request = j->request, .verb = verb_names[j->verb], .status = j->status};
+	struct publish to = {
+		.did = msg_did("finished", j->request, 0, 0), .cause = j->seq, .uid = MSG_UID_NONE};
+	struct outcome_record records[200];
+	uint32_t n = j->n_outcomes > 200 ? 200 : j->n_outcomes;
+
+	for (uint32_t i = 0; i < n; i++)
+		records[i] = (struct outcome_record){
+			.deployment_id = j->outcomes[i].id,
+			.status = j->outcomes[i].status,
+			.message = j->outcomes[i].message[0] ? j->outcomes[i].message : NULL};
+	e.message = j->message[0] ? j->message : NULL;
+	e.outcomes = (struct outcome_record_list){.items = records, .count = n};
+	e.notes = (struct msg_strs){.items = (const char **)(void *)j->notes, .count = j->n_notes};
+	if (!j->quiet || j->status)
+		publish_command_finished(a, &to, &e);
+}
+
+static void refuse(struct actor *a, struct job *j, int status, const char *message)
+{
+	struct command_refused e = {.request = j->request,
+				    .verb = verb_names[j->verb],
+				    .uid = j->uid,
+				    .status = status,
+				    .message = message};
+	struct publish to = {
+		.did = msg_did("refused", j->request, 0, 0), .cause = j->seq, .uid = MSG_UID_NONE};
+
+	publish_command_refused(a, &to, &e);
+	j->status = status;
+	snprintf(j->message, sizeof j->message, "%s", message);
+}
+
+static void outcome(struct job *j, const char *id, int status, const char *message)
+{
+	struct outcome *more;
+
+	if (status == 0 && !message)
+		return;
+	more = realloc(j->outcomes, (j->n_outcomes + 1) * sizeof *more);
+	if (!more)
+		abort();
+	j->outcomes = more;
+	more += j->n_outcomes++;
+	*more = (struct outcome){.status = status};
+	snprintf(more->id, sizeof more->id, "%s", id);
+	snprintf(more->message, sizeof more->message, "%s", message ? message : "");
+	if (status > j->status) {
+		j->status = status;
+		snprintf(j->message, sizeof j->message, "%s", more->message);
+	}
+}
+
+static void queue_next(struct actor *a, struct job *j);
+
+static void job_check(struct actor *a, struct job *j)
+{
+	if (j->taking || j->waiting)
+		return;
+	if (j->at_queue < j->n_queue) {
+		queue_next(a, j);
+		return;
+	}
+	say_finished(a, j);
+	job_free(manager_of(a), j);
+}
+
+/* The job waits until the deployment rests. */
+static void wait_for(struct job *j, struct deployment *d, bool for_running, bool for_delete)
+{
+	struct waiter *w = calloc(1, sizeof *w);
+
+	if (!w)
+		abort();
+	*w = (struct waiter){
+		.next = d->waiters, .job = j, .for_running = for_running, .for_delete = for_delete};
+	d->waiters = w;
+	j->waiting++;
+}
+
+void jobs_note(struct actor *a, struct deployment *d, const char *note)
+{
+	(void)a;
+	for (struct waiter *w = d->waiters; w; w = w->next) {
+		char **notes = realloc(w->job->notes, (w->job->n_notes + 1) * sizeof *notes);
+
+		if (!notes)
+			abort();
+		w->job->notes = notes;
+		notes[w->job->n_notes++] = strdup(note);
+	}
+}
+
+void jobs_settle(struct actor *a, struct deployment *d, int status, const char *message)
+{
+	struct waiter *w = d->waiters, *next;
+	bool is_stopped = !process_is_alive(d->status), delete_it = false;
+	uint64_t cause = actor_cause(a);
+
+	d->waiters = NULL;
+	if (d->is_create && status)
+		d->deleted = true;
+	d->is_create = false;
+	d->command_seq = 0;
+	d->command_verb = NULL;
+	for (; w; w = next) {
+		next = w->next;
+		w->job->waiting--;
+		delete_it |= w->for_delete && is_stopped && status == 0;
+		if (w->for_running && is_stopped && status == 0)
+			outcome(w->job, d->id, 1, "it was stopped meanwhile");
+		else
+			outcome(w->job, d->id, status, message);
+		job_check(a, w->job);
+		free(w);
+	}
+	if (delete_it)
+		d->deleted = true;
+	actor_set_cause(a, cause);
+}
+
+/* Whether this command is still to be applied: not by an earlier life of ours, unless cut off. */
+static bool is_new_for(const struct job *j, const struct deployment *d)
+{
+	return d->handled_seq < j->seq || (d->handled_seq == j->seq && d->command_seq == j->seq);
+}
+
+static void take_up(const struct job *j, struct deployment *d)
+{
+	d->handled_seq = j->seq;
+	d->command_seq = j->seq;
+	d->command_verb = verb_names[j->verb];
+}
+
+/* Deletes what was marked while others still held it. */
+static void forget_if_marked(struct actor *a, struct deployment *d, const char *reason)
+{
+	if (d->deleted && !process_is_alive(d->status) && d->exit_number <= actor_acked(a))
+		life_delete(a, d, reason);
+}
+
+static void unknown(struct job *j, const char *id)
+{
+	char text[160];
+
+	snprintf(text, sizeof text, "no deployment is named %.64s", id);
+	outcome(j, id, 4, text);
+}
+
+static void start_one(struct actor *a, struct job *j, struct deployment *d)
+{
+	if (!is_new_for(j, d))
+		return;
+	if (d->status == PROCESS_RUNNING) {
+		d->handled_seq = j->seq;
+		if (!d->wants_run) {
+			d->wants_run = true;
+			life_changed(a, d, "intent");
+		}
+		return;
+	}
+	take_up(j, d);
+	wait_for(j, d, true, false);
+	d->wants_run = true;
+	if (process_rule(d->status, PROCESS_IN_START).action == PROCESS_DO_SPAWN)
+		life_start(a, d);
+	else if (d->status == PROCESS_STOPPING)
+		d->start_after_stop = true;
+}
+
+static void stop_one(struct actor *a, struct job *j, struct deployment *d, bool keep_intent)
+{
+	bool changes = d->wants_run && !keep_intent;
+
+	if (!is_new_for(j, d))
+		return;
+	if (!process_is_alive(d->status)) {
+		d->handled_seq = j->seq;
+		if (changes || d->status == PROCESS_BACKOFF || d->status == PROCESS_FAILED) {
+			d->wants_run = !changes && d->wants_run;
+			life_stop(a, d, j->timeout_s, j->force);
+		}
+		return;
+	}
+	take_up(j, d);
+	if (!keep_intent)
+		d->wants_run = false;
+	/* Who waited for it to run is told. */
+	if (d->status == PROCESS_STARTING && d->waiters)
+		jobs_settle(a, d, 1, "it was stopped meanwhile");
+	take_up(j, d);
+	wait_for(j, d, false, false);
+	life_stop(a, d, j->timeout_s, j->force);
+}
+
+static void restart_one(struct actor *a, struct job *j, struct deployment *d)
+{
+	if (!is_new_for(j, d))
+		return;
+	if (!process_is_alive(d->status)) {
+		start_one(a, j, d);
+		return;
+	}
+	take_up(j, d);
+	d->wants_run = true;
+	wait_for(j, d, true, false);
+	life_stop(a, d, j->timeout_s, false);
+	d->start_after_stop = true;
+}
+
+static void queue_next(struct actor *a, struct job *j)
+{
+	struct deployment *d;
+
+	if (j->status) { /* halts at the first that does not become ready */
+		for (; j->at_queue < j->n_queue; j->at_queue++)
+			outcome(j, j->queue[j->at_queue], j->status,
+				"not restarted, for an earlier one failed");
+	} else {
+		const char *id = j->queue[j->at_queue++];
+
+		d = deployment_find(manager_of(a), id);
+		actor_set_cause(a, j->seq);
+		j->taking = true;
+		if (d)
+			restart_one(a, j, d);
+		else
+			unknown(j, id);
+		j->taking = false;
+	}
+	job_check(a, j);
+}
+
+/* --- handlers --- */
+
+static void end_taking(struct actor *a, struct job *j)
+{
+	j->taking = false;
+	job_check(a, j);
+}
+
+static const char *check_put(const struct do_deployment_put *c, const struct deployment *d,
+			     const struct job *j, int *ret_status)
+{
+	static char text[200];
+	const char *why = name_rule(c->spec.deployment_id);
+
+	if (why) {
+		*ret_status = 2;
+		snprintf(text, sizeof text, "the name %s", why);
+		return text;
+	}
+	*ret_status = 6;
+	if (strcmp(c->mode, "create") == 0 && d && d->handled_seq != j->seq) {
+		snprintf(text, sizeof text, "the name %s is taken", c->spec.deployment_id);
+		return text;
+	}
+	if (strcmp(c->mode, "set") == 0 && !d) {
+		*ret_status = 4;
+		snprintf(text, sizeof text, "no deployment is named %s", c->spec.deployment_id);
+		return text;
+	}
+	if (c->base_generation && d && d->generation != c->base_generation &&
+	    d->handled_seq != j->seq)
+		return "it was changed by somebody else meanwhile";
+	if (c->spec.command.count == 0) {
+		*ret_status = 2;
+		return "the command is empty";
+	}
+	return NULL;
+}
+
+static void say_spec(struct actor *a, struct deployment *d)
+{
+	struct spec_set e = {
+		.generation = d->generation, .spec = *d->spec, .port_in_force = d->port};
+
+	publish_spec_set(a, PUBLISH_TO(d->id), &e);
+}
+
+static void put(struct actor *a, struct job *j, struct deployment *d,
+		const struct do_deployment_put *c)
+{
+	bool is_new = !d;
+
+	if (is_new)
+		d = deployment_add(manager_of(a), c->spec.deployment_id);
+	else if (d->port != MSG_NONE && d->spec && d->spec->port != c->spec.port &&
+		 !process_is_alive(d->status))
+		d->port = MSG_NONE;
+	free(d->spec);
+	d->spec = msg_body_copy(&REC_deployment_spec, &c->spec);
+	if (!d->spec)
+		abort();
+	d->generation++;
+	d->handled_seq = j->seq;
+	if (is_new && c->spec.autostart)
+		d->wants_run = true;
+	say_spec(a, d);
+	if (is_new)
+		life_say(a, d, &MSG_deployment_created);
+	else
+		life_changed(a, d, "spec");
+	if (!c->start)
+		return;
+	take_up(j, d);
+	d->is_create = is_new;
+	wait_for(j, d, true, false);
+	if (process_rule(d->status, PROCESS_IN_START).action == PROCESS_DO_SPAWN)
+		life_start(a, d);
+	forget_if_marked(a, d, "could not be started");
+}
+
+void on_deployment_put(struct actor *a, const struct event *ev, const struct do_deployment_put *c)
+{
+	struct deployment *d = deployment_find(manager_of(a), c->spec.deployment_id);
+	struct job *j = job_new(a, ev, VERB_PUT, c->request);
+	int status;
+	const char *why;
+
+	j->quiet = c->quiet;
+	why = check_put(c, d, j, &status);
+	if (why) {
+		refuse(a, j, status, why);
+	} else if (!d || d->handled_seq < j->seq) {
+		say_accepted(a, j, NULL);
+		put(a, j, d, c);
+	} else if (d->command_seq == j->seq && process_is_alive(d->status)) {
+		wait_for(j, d, true, false); /* cut off by our own death: its start goes on */
+	}
+	end_taking(a, j);
+}
+
+void on_deployment_delete(struct actor *a, const struct event *ev,
+			  const struct do_deployment_delete *c)
+{
+	struct job *j = job_new(a, ev, VERB_DELETE, c->request);
+	char text[200];
+
+	say_accepted(a, j, &c->deployments);
+	for (uint32_t i = 0; i < c->deployments.count; i++) {
+		const char *id = c->deployments.items[i];
+		struct deployment *d = deployment_find(manager_of(a), id);
+
+		if (!d)
+			continue; /* gone: what was asked for */
+		if (!process_is_alive(d->status)) {
+			life_delete(a, d, "asked for");
+		} else if (!c->force) {
+			snprintf(text, sizeof text, "%s is %s; stop it first or use --force", d->id,
+				 process_status_name(d->status));
+			outcome(j, id, 6, text);
+		} else {
+			take_up(j, d);
+			d->wants_run = false;
+			if (d->waiters)
+				jobs_settle(a, d, 1, "it was deleted meanwhile");
+			take_up(j, d);
+			wait_for(j, d, false, true);
+			life_stop(a, d, j->timeout_s, false);
+		}
+	}
+	end_taking(a, j);
+}
+
+static void start_wanted(void *arg, struct deployment *d)
+{
+	struct {
+		struct actor *a;
+		struct job *j;
+	} *q = arg;
+	bool rests = d->status == PROCESS_EXITED || d->status == PROCESS_FAILED ||
+		     d->status == PROCESS_CRASHED;
+
+	/* EXITED, CRASHED and FAILED stay within a boot. */
+	if (d->wants_run && !process_is_alive(d->status) &&
+	    !(rests && strcmp(d->boot_id, manager_of(q->a)->boot_id) == 0))
+		start_one(q->a, q->j, d);
+}
+
+void on_process_start(struct actor *a, const struct event *ev, const struct do_process_start *c)
+{
+	struct job *j = job_new(a, ev, VERB_START, c->request);
+	struct {
+		struct actor *a;
+		struct job *j;
+	} q = {.a = a, .j = j};
+
+	say_accepted(a, j, &c->deployments);
+	if (c->set_start && c->deployments.count == 0)
+		deployment_each(manager_of(a), start_wanted, &q);
+	for (uint32_t i = 0; i < c->deployments.count; i++) {
+		struct deployment *d = deployment_find(manager_of(a), c->deployments.items[i]);
+
+		if (d)
+			start_one(a, j, d);
+		else
+			unknown(j, c->deployments.items[i]);
+	}
+	end_taking(a, j);
+}
+
+void on_process_stop(struct actor *a, const struct event *ev, const struct do_process_stop *c)
+{
+	struct job *j = job_new(a, ev, VERB_STOP, c->request);
+
+	j->timeout_s = c->timeout_seconds;
+	j->force = c->force;
+	say_accepted(a, j, &c->deployments);
+	for (uint32_t i = 0; i < c->deployments.count; i++) {
+		struct deployment *d = deployment_find(manager_of(a), c->deployments.items[i]);
+
+		if (d)
+			stop_one(a, j, d, c->keep_intent);
+		else
+			unknown(j, c->deployments.items[i]);
+	}
+	end_taking(a, j);
+}
+
+void on_process_restart(struct actor *a, const struct event *ev, const struct do_process_restart *c)
+{
+	struct job *j = job_new(a, ev, VERB_RESTART, c->request);
+
+	j->timeout_s = c->timeout_seconds;
+	say_accepted(a, j, &c->deployments);
+	if (c->parallel || c->deployments.count == 1) {
+		for (uint32_t i = 0; i < c->deployments.count; i++) {
+			struct deployment *d =
+				deployment_find(manager_of(a), c->deployments.items[i]);
+
+			if (d)
+				restart_one(a, j, d);
+			else
+				unknown(j, c->deployments.items[i]);
+		}
+	} else {
+		j->queue = calloc(c->deployments.count, sizeof *j->queue);
+		if (!j->queue)
+			abort();
+		for (uint32_t i = 0; i < c->deployments.count; i++)
+			j->queue[j->n_queue++] = strdup(c->deployments.items[i]);
+	}
+	end_taking(a, j);
+}
+
+static void signal_one(struct actor *a, struct job *j, struct deployment *d, int signo, bool tree)
+{
+	char text[200];
+	int err;
+
+	if (d->pid == MSG_NONE || !process_is_alive(d->status)) {
+		snprintf(text, sizeof text, "%s is not running", d->id);
+		outcome(j, d->id, 3, text);
+		return;
+	}
+	if (d->handled_seq >= j->seq)
+		return;
+	d->handled_seq = j->seq;
+	err = manager_of(a)->os->signal(a, d, signo, tree);
+	if (err) {
+		snprintf(text, sizeof text, "%s could not be signalled: %s", d->id,
+			 strerror(err < 0 ? -err : err));
+		outcome(j, d->id, 1, text);
+	}
+	life_changed(a, d, "handled_seq");
+}
+
+void on_process_signal(struct actor *a, const struct event *ev, const struct do_process_signal *c)
+{
+	struct job *j = job_new(a, ev, VERB_SIGNAL, c->request);
+
+	say_accepted(a, j, &c->deployments);
+	for (uint32_t i = 0; i < c->deployments.count; i++) {
+		struct deployment *d = deployment_find(manager_of(a), c->deployments.items[i]);
+
+		if (d)
+			signal_one(a, j, d, (int)c->signal, c->tree);
+		else
+			unknown(j, c->deployments.items[i]);
+	}
+	end_taking(a, j);
+}
+
+void on_process_reload(struct actor *a, const struct event *ev, const struct do_process_reload *c)
+{
+	struct job *j = job_new(a, ev, VERB_RELOAD, c->request);
+
+	say_accepted(a, j, &c->deployments);
+	for (uint32_t i = 0; i < c->deployments.count; i++) {
+		struct deployment *d = deployment_find(manager_of(a), c->deployments.items[i]);
+
+		if (!d)
+			unknown(j, c->deployments.items[i]);
+		else if (d->spec && d->spec->reload_command.count)
+			outcome(j, d->id, 1,
+				"a reload_command is not run yet; set reload_signal instead");
+		else
+			signal_one(a, j, d,
+				   d->spec && d->spec->reload_signal > 0
+					   ? (int)d->spec->reload_signal
+					   : 1,
+				   false);
+	}
+	end_taking(a, j);
+}
+
+/* --- what a crash of ours cut off --- */
+
+static void found(struct actor *a, void *arg, const struct event *ev)
+{
+	(void)arg;
+	if (!ev)
+		return;
+	actor_set_cause(a, ev->header.seq);
+	if (ev->type == &MSG_do_deployment_put)
+		on_deployment_put(a, ev, ev->body);
+	else if (ev->type == &MSG_do_deployment_delete)
+		on_deployment_delete(a, ev, ev->body);
+	else if (ev->type == &MSG_do_process_start)
+		on_process_start(a, ev, ev->body);
+	else if (ev->type == &MSG_do_process_stop)
+		on_process_stop(a, ev, ev->body);
+	else if (ev->type == &MSG_do_process_restart)
+		on_process_restart(a, ev, ev->body);
+	actor_set_cause(a, 0);
+}
+
+struct cut_off {
+	uint64_t seqs[256];
+	uint32_t n;
+};
+
+static void note_cut_off(void *arg, struct deployment *d)
+{
+	struct cut_off *c = arg;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->seqs[i] == d->command_seq)
+			return;
+	if (d->command_seq && c->n < sizeof c->seqs / sizeof *c->seqs)
+		c->seqs[c->n++] = d->command_seq;
+}
+
+void jobs_resume(struct actor *a)
+{
+	struct cut_off c = {0};
+
+	deployment_each(manager_of(a), note_cut_off, &c);
+	for (uint32_t i = 0; i < c.n; i++)
+		actor_get_by_seq(a, c.seqs[i], found, NULL);
+}

@@ -1,0 +1,155 @@
+/*
+ * The inside of the process-manager: its state and what its files do for each other. Included by
+ * them only.
+ */
+#ifndef LOPS_PROCESS_MANAGER_H
+#define LOPS_PROCESS_MANAGER_H
+
+#include "lib/actor/actor.h"
+#include "lib/policy/process_rule.h"
+#include "msgs/tree.h"
+
+struct job; /* a command being carried out */
+
+struct waiter { /* a job that waits for a deployment */
+	struct waiter *next;
+	struct job *job;
+	bool for_running; /* else for stopped */
+	bool for_delete;
+};
+
+struct deployment {
+	struct deployment *next; /* in its slot of the hash */
+	char id[TREE_NAME_BYTES];
+	enum process_status status;
+	bool wants_run; /* intent */
+	bool start_after_stop, killed, asked, is_create, deleted;
+	uint64_t generation, running_generation;
+	struct deployment_spec *spec; /* newest; free() */
+	int64_t port;                 /* in force, MSG_NONE */
+	uint64_t instance;
+	int64_t pid;
+	uint64_t start_ticks;
+	char boot_id[40];
+	double start_time, end_time;
+	int64_t exit_code, signal;
+	bool core_dumped;
+	char reason[160];
+	char status_text[120];
+	uint64_t restarts, handled_seq, command_seq;
+	const char *command_verb; /* static text */
+	uint64_t streams;
+	uint64_t arena_at;     /* offset of the running generation's spec, 0: none */
+	uint64_t start_number; /* own number of process.starting, 0: not waiting for its
+				  acknowledgement */
+	uint64_t exit_number;  /* own number of process.exited: confirmed when acknowledged */
+	uint64_t exit_instance;
+	double stop_timeout;      /* of the stop under way */
+	struct actor_timer timer; /* start timeout or stop timeout */
+	struct waiter *waiters;
+	int exit_word_slot;
+	bool sweep_wanted;
+	int sweep_rounds;
+	int orphan_fd; /* own pidfd of one that lives without a tree, -1 */
+};
+
+/* What the shell does; the simulator supplies a model. Answers come back through manager_*. */
+struct tree_os {
+	bool (*is_up)(struct actor *a);
+	void (*start)(struct actor *a, struct deployment *d);
+	int (*signal)(struct actor *a, struct deployment *d, int signo, bool group);
+	void (*confirm)(struct actor *a, uint64_t instance);
+	void (*release)(struct actor *a, uint64_t streams);
+	/* Puts the spec where lops-init reads it: the offset, or 0 with a message. */
+	uint64_t (*place_spec)(struct actor *a, struct deployment *d, const char **ret_why,
+			       int *ret_status);
+	void (*free_spec)(struct actor *a, uint64_t at);
+	/* Looks for what is left of the deployment's tree; manager_swept() follows. */
+	void (*sweep)(struct actor *a, struct deployment *d, int signo);
+	bool (*port_is_occupied)(struct actor *a, int port);
+	void (*port_holder)(struct actor *a, int port, char *ret_text, size_t size);
+	void (*flush)(struct actor *a);                       /* batched starts go out */
+	bool (*lives)(struct actor *a, struct deployment *d); /* by pid, start ticks and boot */
+};
+
+enum { HASH = 4096 };
+
+struct manager {
+	struct deployment *by_id[HASH];
+	uint32_t n;
+	struct job *jobs;
+	const struct tree_os *os;
+	bool loaded;  /* last values are; with the table: commands are taken up */
+	bool resumed; /* what a crash of ours cut off was taken up again */
+	const struct tree_table *table; /* of lops-init, NULL: not seen yet */
+	struct deployment *starting[TREE_SLOTS]; /* wait for their acknowledgement */
+	uint32_t n_starting;
+	struct deployment *exiting[TREE_SLOTS]; /* wait for process.exited's acknowledgement */
+	uint32_t n_exiting;
+	char boot_id[40];
+	void *shell; /* of the real host */
+};
+
+static inline struct manager *manager_of(struct actor *a)
+{
+	return actor_state(a);
+}
+
+/* --- deployments.c --- */
+struct deployment *deployment_find(struct manager *m, const char *id);
+struct deployment *deployment_of_instance(struct manager *m, uint64_t instance);
+struct deployment *deployment_add(struct manager *m, const char *id);
+void deployment_remove(struct actor *a, struct deployment *d);
+void deployment_record(const struct deployment *d, struct process_record *ret_r); /* borrows */
+void deployment_load(struct actor *a, const struct process_record *r);
+void deployment_each(struct manager *m, void (*fn)(void *arg, struct deployment *d), void *arg);
+
+/* --- lifecycle.c: one deployment through its statuses --- */
+void life_start(struct actor *a, struct deployment *d);
+void life_stop(struct actor *a, struct deployment *d, double timeout_s, bool force);
+void life_delete(struct actor *a, struct deployment *d, const char *reason);
+void life_started(struct actor *a, struct deployment *d, int64_t pid, uint64_t start_ticks);
+void life_ready(struct actor *a, struct deployment *d);
+void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *s);
+void life_exited_unknown(struct actor *a, struct deployment *d, const char *why);
+void life_acked(struct actor *a, uint64_t number);
+void life_swept(struct actor *a, struct deployment *d, const int64_t *left, uint32_t n_left);
+void life_changed(struct actor *a, struct deployment *d, const char *field);
+void life_say(struct actor *a, struct deployment *d, const struct msg_type *type); /* created */
+
+/* --- jobs.c: commands over deployments --- */
+void on_deployment_put(struct actor *a, const struct event *ev, const struct do_deployment_put *c);
+void on_deployment_delete(struct actor *a, const struct event *ev,
+			  const struct do_deployment_delete *c);
+void on_process_start(struct actor *a, const struct event *ev, const struct do_process_start *c);
+void on_process_stop(struct actor *a, const struct event *ev, const struct do_process_stop *c);
+void on_process_restart(struct actor *a, const struct event *ev,
+			const struct do_process_restart *c);
+void on_process_reload(struct actor *a, const struct event *ev, const struct do_process_reload *c);
+void on_process_signal(struct actor *a, const struct event *ev, const struct do_process_signal *c);
+/* The deployment reached a rest: whoever waits for it is answered. */
+void jobs_settle(struct actor *a, struct deployment *d, int status, const char *message);
+void jobs_note(struct actor *a, struct deployment *d, const char *note);
+void jobs_resume(struct actor *a); /* half-done commands of before a crash */
+void jobs_done(struct manager *m);
+
+/* --- adopt.c --- */
+void adopt_all(struct actor *a); /* again after each reconnect to lops-init */
+
+/* --- specs.c --- */
+struct spec_block {
+	uint8_t *data; /* malloc */
+	uint32_t length;
+};
+/* Resolves and lays out. 0, or an exit status with a message. */
+int spec_build(const struct deployment *d, const char *run_dir, struct spec_block *ret_block,
+	       char *ret_why, size_t size);
+
+/* The real shell. */
+int tree_port_open(struct actor *a);
+extern const struct tree_os tree_port_os;
+/* Names the start error of a stage for people. */
+void spec_explain(const struct deployment *d, uint32_t stage, int error, char *ret_text,
+		  size_t size);
+
+#endif

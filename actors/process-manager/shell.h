@@ -1,0 +1,62 @@
+/*
+ * The process-manager's shell: descriptors, /proc, lops-init's socket. Used by its own files only;
+ * it decides nothing about deployments.
+ */
+#ifndef LOPS_PROCESS_MANAGER_SHELL_H
+#define LOPS_PROCESS_MANAGER_SHELL_H
+
+#include "actors/process-manager/manager.h"
+#include "lib/tree/client.h"
+
+struct arena_piece {
+	uint64_t at;
+	uint32_t length;
+};
+
+struct shell {
+	int fd; /* lops-init, -1 */
+	struct tree_table *table;
+	uint8_t *arena;
+	int fds[5]; /* table, arena, lock, listening, notify; -1 */
+	struct actor_timer reconnect, sweep;
+	uint32_t failures;
+	struct tree_message out; /* starts being gathered */
+	struct tree_message confirms;
+	uint32_t next_id;
+	bool adopted;
+	struct arena_piece *pieces; /* in use, sorted by place */
+	uint32_t n_pieces, cap_pieces;
+	struct deployment *sweeping[TREE_SLOTS];
+	int sweep_signal[TREE_SLOTS];
+	uint32_t n_sweeping;
+};
+
+static inline struct shell *shell_of(struct actor *a)
+{
+	return manager_of(a)->shell;
+}
+
+/* arena.c: a place for so many bytes, 0: full. */
+uint64_t arena_take(struct shell *s, uint32_t length);
+void arena_give(struct shell *s, uint64_t at);
+void arena_note(struct shell *s, uint64_t at, uint32_t length); /* in use since before */
+
+/* ports.c */
+bool port_occupied(struct actor *a, int port);
+void port_holder(struct actor *a, int port, char *ret_text, size_t size);
+
+/* sweep.c */
+void sweep_ask(struct actor *a, struct deployment *d, int signo);
+void sweep_run(struct actor *a, struct actor_timer *t);
+/* "ppid, session, starttime" of /proc/PID/stat; false: gone. */
+struct proc_facts {
+	int64_t ppid, session;
+	uint64_t start_ticks;
+	char state;
+};
+bool proc_read(int64_t pid, struct proc_facts *ret_f);
+
+/* notify.c */
+void notify_read(struct actor *a, int fd, uint32_t events, void *arg);
+
+#endif
