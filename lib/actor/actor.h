@@ -101,6 +101,8 @@ struct actor_spec {
 	/* TERM, INT or HUP came; without it TERM and INT end the process at once. Real host only.
 	 */
 	void (*signalled)(struct actor *a, int signo);
+	/* USR1 came and the log is open anew: files of one's own are to follow. NULL: none. */
+	void (*reopen)(struct actor *a);
 	void (*done)(struct actor *a);
 };
 

@@ -289,13 +289,20 @@ static void reopen_log(void)
 	}
 }
 
+static void reopen_logs(struct loop *l)
+{
+	reopen_log();
+	if (l->actor.spec->reopen)
+		l->actor.spec->reopen(&l->actor);
+}
+
 static void take_signals(struct loop *l)
 {
 	struct signalfd_siginfo s;
 
 	while (read(l->signals, &s, sizeof s) == sizeof s) {
 		if (s.ssi_signo == SIGUSR1)
-			reopen_log();
+			reopen_logs(l);
 		else if (s.ssi_signo == SIGUSR2)
 			l->actor.tracing = !l->actor.tracing;
 		else if (l->actor.spec->signalled)
