@@ -268,6 +268,15 @@ static void tell_gone(uint64_t key)
 			tree_send(clients[i].fd, &out);
 }
 
+/* The place may get another stream, which log-monitor is to hear of; what it knows it tells apart by
+ * key and inode. */
+static void tell_again_from(int place)
+{
+	for (int i = 0; i < DOOR_CLIENTS; i++)
+		if (clients[i].next_stream > place)
+			clients[i].next_stream = place;
+}
+
 static void release(struct client *c)
 {
 	for (uint32_t i = 0; i < in.count; i++) {
@@ -281,6 +290,7 @@ static void release(struct client *c)
 		for (int k = 0; k < 4; k++)
 			s->fds[k] = -1;
 		s->key = 0;
+		tell_again_from((int)(s - pair.table->streams));
 		for (int k = 0; k < 4; k++)
 			if (fds[k] >= 0)
 				close(fds[k]);
