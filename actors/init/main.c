@@ -454,6 +454,8 @@ int main(int argc, char **argv)
 	}
 	if (argc < 2 || !pair.run_dir || !pair.state_dir || !pair.libexec)
 		return usage(stderr, 2);
+	if (o.n_adopt != 5) /* the caller's: a pipe held here would never end for its reader */
+		syscall(SYS_close_range, 3u, ~0u, 0);
 	base_nofile = prepare_process();
 	check_folder(pair.run_dir);
 	check_folder(pair.state_dir);
