@@ -1,0 +1,103 @@
+/*
+ * The inside of the coordinator: its state and what its files do for each other. Included by them
+ * only.
+ */
+#ifndef LOPS_COORDINATOR_H
+#define LOPS_COORDINATOR_H
+
+#include <sys/types.h>
+#include "lib/actor/actor.h"
+#include "msgs/api.h"
+
+enum { CLIENTS_MAX = 2048, OUT_BYTES_MAX = 32 * 1024 * 1024, IDLE_MS = 60000 };
+
+struct api_client {
+	int fd;          /* -1: the place is free */
+	uint64_t serial; /* tells one user of the place from the next */
+	uid_t uid;
+	bool pending; /* its request waits for an outcome */
+	bool closing; /* once everything is written */
+	char request[API_REQUEST_MAX + 1];
+	uint64_t heard_ms;
+	uint8_t *in; /* malloc, NULL while nothing came */
+	size_t in_len, in_cap;
+	struct codec_buffer out;
+	size_t out_at;
+};
+
+struct view_row {
+	struct process_record *record; /* free() */
+	uint64_t seq;
+};
+
+struct coordinator {
+	struct view_row *rows; /* sorted by id */
+	uint32_t n_rows, cap_rows;
+	uint64_t away_since_ns; /* wall clock, 0: the bus is there */
+	struct api_client clients[CLIENTS_MAX];
+	uint32_t high; /* places ever used */
+	uint64_t serials;
+	size_t out_bytes; /* held for all clients */
+	int listen_fd;
+	struct actor_timer sweep;
+	struct codec_arena arena;
+	bool going_down;
+	char down_request[API_REQUEST_MAX + 1];
+	struct setup *setup;
+	char **config_lines; /* section.key=value (source) */
+	uint32_t n_config_lines;
+};
+
+static inline struct coordinator *coordinator_of(struct actor *a)
+{
+	return actor_state(a);
+}
+
+/* --- view.c: what is known of each deployment --- */
+void view_take(struct coordinator *c, const struct process_record *r, uint64_t seq);
+void view_drop(struct coordinator *c, const char *id);
+struct process_record *view_find(const struct coordinator *c, const char *id);
+uint32_t view_lower_bound(const struct coordinator *c, const char *id);
+void view_done(struct coordinator *c);
+
+/* --- targets.c: from words to ids --- */
+struct targets {
+	const char **ids; /* borrowed from the view; free() the array */
+	uint32_t count;
+	int status; /* not 0: what is wrong with them */
+	char message[400];
+};
+void targets_resolve(const struct coordinator *c, const struct msg_strs *words, bool all,
+		     struct targets *ret_t);
+
+/* --- requests.c: the verbs --- */
+void request_handle(struct actor *a, struct api_client *k, const struct api_call *r);
+void request_finished(struct actor *a, const struct command_finished *e);
+
+/* --- answers.c --- */
+void answer_status(struct actor *a, struct api_client *k, int status, const char *message);
+void answer_finished(struct actor *a, struct api_client *k, const struct command_finished *e);
+void answer_processes(struct actor *a, struct api_client *k, const struct targets *t, bool brief,
+		      const char *status);
+void answer_values(struct actor *a, struct api_client *k);
+
+/* --- journal.c: events, page by page --- */
+void journal_answer(struct actor *a, struct api_client *k, uint64_t since, const char *topic);
+
+/* --- api_door.c: the socket --- */
+int api_door_open(struct actor *a);
+void api_door_serve(struct actor *a); /* from now on */
+void api_door_done(struct coordinator *c);
+/* A client that asked earlier, NULL when it went. */
+struct api_client *api_client_of(struct coordinator *c, uint32_t place, uint64_t serial);
+uint32_t api_client_place(const struct coordinator *c, const struct api_client *k);
+/* Queues a part of the answer; the last ends the request. */
+void api_client_say(struct actor *a, struct api_client *k, const struct api_answer *answer);
+
+/* --- setup.c: the file's deployments at `up`, and the orderly way down --- */
+void setup_begin(struct actor *a);
+void setup_down(struct actor *a);
+void setup_finished(struct actor *a, const struct command_finished *e);
+void setup_done(struct coordinator *c);
+
+#endif
