@@ -105,7 +105,7 @@ static void handle_frame(struct actor *a, struct api_client *k, size_t len)
 	int err;
 
 	codec_arena_reset(&c->arena);
-	err = msg_body_decode(&REC_api_request, k->in + API_HEAD_BYTES, len, &c->arena, &r, &field);
+	err = msg_body_decode(&REC_api_call, k->in + API_HEAD_BYTES, len, &c->arena, &r, &field);
 	k->in_len -= API_HEAD_BYTES + len;
 	memmove(k->in, k->in + API_HEAD_BYTES + len, k->in_len);
 	k->request[0] = 0;

@@ -39,7 +39,7 @@ static struct ask *ask_new(struct actor *a, const struct api_client *k, const st
 		abort();
 	q->place = api_client_place(coordinator_of(a), k);
 	q->serial = k->serial;
-	q->request = r ? msg_body_copy(&REC_api_request, r) : NULL;
+	q->request = r ? msg_body_copy(&REC_api_call, r) : NULL;
 	if (r && !q->request)
 		abort();
 	return q;
@@ -87,29 +87,30 @@ static bool resolve(struct actor *a, struct api_client *k, const struct api_call
 }
 
 #define COMMAND_OVER_TARGETS(verb, body_type, publisher, ...)                                      \
-	static void on_##verb(struct actor *a, struct api_client *k, const struct api_call *r)  \
+	static void on_##verb(struct actor *a, struct api_client *k, const struct api_call *r)     \
 	{                                                                                          \
 		struct targets t;                                                                  \
 		struct publish to = as_command(k, NULL);                                           \
                                                                                                    \
 		if (!resolve(a, k, r, &t))                                                         \
 			return;                                                                    \
-		struct body_type c = {.request = k->request,                                       \
-				      .deployments = {.items = t.ids, .count = t.count},           \
+		struct body_type c = {.deployments = {.items = t.ids, .count = t.count},           \
 				      __VA_ARGS__};                                                \
 		check_sent(a, k, publisher(a, &to, &c));                                           \
 		free(t.ids);                                                                       \
 	}
-COMMAND_OVER_TARGETS(start, do_process_start, publish_do_process_start, .set_start = false)
-COMMAND_OVER_TARGETS(stop, do_process_stop, publish_do_process_stop,
+COMMAND_OVER_TARGETS(start, do_process_start, publish_do_process_start, .request = k->request,
+		     .set_start = false)
+COMMAND_OVER_TARGETS(stop, do_process_stop, publish_do_process_stop, .request = k->request,
 		     .timeout_seconds = r->timeout_seconds, .force = r->force,
 		     .keep_intent = r->keep_intent)
-COMMAND_OVER_TARGETS(restart, do_process_restart, publish_do_process_restart,
+COMMAND_OVER_TARGETS(restart, do_process_restart, publish_do_process_restart, .request = k->request,
 		     .timeout_seconds = r->timeout_seconds, .parallel = r->parallel)
-COMMAND_OVER_TARGETS(reload, do_process_reload, publish_do_process_reload)
-COMMAND_OVER_TARGETS(signal, do_process_signal, publish_do_process_signal, .signal = r->signal,
-		     .tree = r->tree)
-COMMAND_OVER_TARGETS(delete, do_deployment_delete, publish_do_deployment_delete, .force = r->force)
+COMMAND_OVER_TARGETS(reload, do_process_reload, publish_do_process_reload, .request = k->request)
+COMMAND_OVER_TARGETS(signal, do_process_signal, publish_do_process_signal, .request = k->request,
+		     .signal = r->signal, .tree = r->tree)
+COMMAND_OVER_TARGETS(delete, do_deployment_delete, publish_do_deployment_delete,
+		     .request = k->request, .force = r->force)
 
 static void on_create(struct actor *a, struct api_client *k, const struct api_call *r)
 {

@@ -21,12 +21,13 @@ static void take(struct resolving *r, uint32_t row)
 	r->taken[row] = true;
 }
 
-static void fail(struct targets *t, int status, const char *format, const char *word)
+static void fail(struct targets *t, int status, const char *before, const char *word,
+		 const char *after)
 {
 	if (t->status)
 		return;
 	t->status = status;
-	snprintf(t->message, sizeof t->message, format, word);
+	snprintf(t->message, sizeof t->message, "%s%.64s%s", before, word, after);
 }
 
 static bool is_in_group(const struct process_record *p, const char *group)
@@ -50,10 +51,7 @@ static void take_many(struct resolving *r, const char *word)
 		}
 	}
 	if (!any)
-		fail(r->t, 4,
-		     is_group ? "no deployment is in the group %.80s"
-			      : "no deployment matches %.80s",
-		     is_group ? word + 1 : word);
+		fail(r->t, 4, word[0] == '@' ? "no deployment is in the group " : "no deployment matches ", word, "");
 }
 
 static void fail_ambiguous(struct resolving *r, const char *word, uint32_t first, uint32_t n)
@@ -81,7 +79,7 @@ static void take_prefix(struct resolving *r, const char *word)
 	       strncmp(r->c->rows[first + n].record->deployment_id, word, len) == 0)
 		n++;
 	if (len == 0 || n == 0)
-		fail(r->t, 4, "no deployment is named %.80s", word);
+		fail(r->t, 4, "no deployment is named ", word, "");
 	else if (n == 1 || !r->c->rows[first].record->deployment_id[len])
 		take(r, first);
 	else
