@@ -1,0 +1,143 @@
+/*
+ * lops doctor: what this kernel offers and what the set stands on. It changes nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+#include "cli/lops.h"
+#include "lib/config/folders.h"
+
+static int rows;
+
+static void say(const char *name, const char *value, const char *remark)
+{
+	if (fail_as_json) {
+		fputs(rows++ ? ",{\"name\":" : "{\"name\":", stdout);
+		msg_json_string(name, strlen(name), stdout);
+		fputs(",\"value\":", stdout);
+		msg_json_string(value, strlen(value), stdout);
+		fputs(",\"remark\":", stdout);
+		msg_json_string(remark, strlen(remark), stdout);
+		fputs("}", stdout);
+	} else {
+		printf("%-18s ", name);
+		out_text(stdout, value);
+		printf("%s%s\n", *remark ? "  " : "", remark);
+	}
+}
+
+static void kernel(void)
+{
+	struct utsname u;
+	long fd = syscall(SYS_pidfd_open, getpid(), 0);
+	int major = 0, minor = 0;
+
+	if (uname(&u) == 0) {
+		char *dot;
+
+		say("kernel", u.release, "");
+		major = (int)strtol(u.release, &dot, 10);
+		minor = *dot == '.' ? (int)strtol(dot + 1, NULL, 10) : 0;
+	}
+	say("pidfd", fd >= 0 ? "yes" : "no", fd >= 0 ? "" : "needed: Linux 5.3");
+	if (fd >= 0)
+		close((int)fd);
+	say("exit of orphans", major > 6 || (major == 6 && minor >= 15) ? "expected" : "no",
+	    major > 6 || (major == 6 && minor >= 15)
+		    ? "by the kernel's version"
+		    : "degraded: an exit seen by neither parent is unknown before Linux 6.15");
+	say("close_range", syscall(SYS_close_range, ~0U, ~0U, 0) == 0 ? "yes" : "no", "");
+	say("cgroup v2", access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0 ? "yes" : "no",
+	    access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0
+		    ? ""
+		    : "degraded: trees are stopped by lineage and session");
+}
+
+static void limits(void)
+{
+	struct rlimit r;
+	char text[64];
+	FILE *f = fopen("/proc/sys/fs/pipe-user-pages-soft", "re");
+
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		snprintf(text, sizeof text, "%llu of %llu", (unsigned long long)r.rlim_cur,
+			 (unsigned long long)r.rlim_max);
+		say("open files", text, r.rlim_max < 8192 ? "five are needed a deployment" : "");
+	}
+	if (!f)
+		return;
+	if (fgets(text, sizeof text, f)) {
+		text[strcspn(text, "\n")] = 0;
+		say("pipe pages", text, "");
+	}
+	fclose(f);
+}
+
+static void folder(const char *name, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		say(name, path, strerror(errno));
+	else if (st.st_uid != geteuid())
+		say(name, path, "belongs to another user");
+	else
+		say(name, path, st.st_mode & 022 ? "others may write to it" : "");
+}
+
+static void count_part(void *arg, const struct api_answer *part)
+{
+	*(uint32_t *)arg += part->processes.count;
+}
+
+static int set_state(void)
+{
+	struct api_call call;
+	uint32_t n = 0;
+	bool as_json = fail_as_json;
+	int err;
+	char text[40];
+
+	link_new_call(&call, "list");
+	call.brief = true;
+	fail_as_json = false;
+	err = link_call(&call, count_part, &n);
+	fail_as_json = as_json;
+	snprintf(text, sizeof text, "%u deployments", n);
+	say("set", err ? "not reachable" : text, err ? "start it with: lops-launch up" : "");
+	return err;
+}
+
+static int run(const struct options *o)
+{
+	char path[FOLDER_MAX];
+
+	if (o->n_words)
+		return fail(EXIT_USAGE, "doctor takes no argument");
+	if (fail_as_json)
+		fputs("{\"schema_version\":1,\"rows\":[", stdout);
+	kernel();
+	limits();
+	folder_run(path, sizeof path);
+	folder("run folder", path);
+	folder_state(path, sizeof path);
+	folder("state folder", path);
+	set_state();
+	if (fail_as_json)
+		puts("]}");
+	return finish_output(EXIT_DONE);
+}
+
+static const struct option_row options[] = {OPTION_JSON, OPTION_END};
+const struct verb verb_doctor = {
+	.name = "doctor",
+	.arguments = "",
+	.help = "What this kernel offers and what the set stands on",
+	.options = options,
+	.run = run,
+};

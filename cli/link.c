@@ -1,0 +1,219 @@
+/*
+ * One request over the API door: sent, sent again with the same id when the connection is lost, and
+ * answered within its time or not at all.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+#include "cli/lops.h"
+#include "lib/config/folders.h"
+
+double link_patience_seconds = 30;
+
+static double now_s(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+void link_new_call(struct api_call *call, const char *verb)
+{
+	static char id[33];
+	uint8_t bytes[16];
+
+	if (getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+		abort();
+	for (int i = 0; i < 16; i++) {
+		id[2 * i] = "0123456789abcdef"[bytes[i] >> 4];
+		id[2 * i + 1] = "0123456789abcdef"[bytes[i] & 15];
+	}
+	msg_body_init(&REC_api_call, call);
+	call->request = id;
+	call->verb = verb;
+}
+
+static int reach(void)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	char run[FOLDER_MAX];
+	int fd, err;
+
+	folder_run(run, sizeof run);
+	if (strlen(run) + sizeof "/api.sock" > sizeof at.sun_path)
+		return -ENAMETOOLONG;
+	memcpy(at.sun_path, run, strlen(run));
+	memcpy(at.sun_path + strlen(run), "/api.sock", sizeof "/api.sock");
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&at, sizeof at) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static int unreachable(int err)
+{
+	char run[FOLDER_MAX];
+
+	folder_run(run, sizeof run);
+	if (err == -EACCES || err == -EPERM)
+		return fail(EXIT_NOT_PERMITTED, "the set in %s belongs to another user", run);
+	return fail(EXIT_UNREACHABLE, "no set answers in %s (%s); start it with: lops-launch up",
+		    run, strerror(-err));
+}
+
+/* All of it within the time: 0, -ETIMEDOUT, -EPIPE. */
+static int read_all(int fd, uint8_t *to, size_t len, double deadline)
+{
+	while (len) {
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		double left = deadline - now_s();
+		ssize_t n;
+
+		if (left <= 0 || (poll(&p, 1, (int)(left * 1000) + 1) == 0))
+			return -ETIMEDOUT;
+		n = recv(fd, to, len, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			return -EPIPE;
+		to += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int send_call(int fd, const struct api_call *call)
+{
+	struct codec_buffer b = {0};
+	int err = api_frame_append(&REC_api_call, call, &b);
+	size_t at = 0;
+
+	while (!err && at < b.len) {
+		ssize_t n = send(fd, b.data + at, b.len - at, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EINTR)
+			err = -EPIPE;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	codec_buffer_done(&b);
+	return err;
+}
+
+struct receipt {
+	int status;
+	uint64_t parts; /* handed on already */
+	char message[1024];
+};
+
+static void say_notes(const struct api_answer *answer)
+{
+	for (uint32_t i = 0; i < answer->notes.count; i++) {
+		out_text(stderr, answer->notes.items[i]);
+		fputc('\n', stderr);
+	}
+	for (uint32_t i = 0; answer->outcomes.count > 1 && i < answer->outcomes.count; i++) {
+		fprintf(stderr, "lops: %s: ", answer->outcomes.items[i].deployment_id);
+		out_text(stderr, answer->outcomes.items[i].message
+					 ? answer->outcomes.items[i].message
+					 : "failed");
+		fputc('\n', stderr);
+	}
+	if (answer->as_of > 0)
+		fputs("lops: the bus is away; what is shown may be old\n", stderr);
+}
+
+static int receive(int fd, double deadline, struct receipt *ret_r, link_part_fn *part, void *arg)
+{
+	static struct codec_arena arena;
+	struct api_answer answer = {.more = true};
+	uint8_t head[API_HEAD_BYTES], *data;
+
+	while (answer.more) {
+		uint32_t len;
+		int err = read_all(fd, head, sizeof head, deadline);
+
+		len = err ? 0 : api_frame_length(head);
+		if (err || len > API_FRAME_MAX)
+			return err ? err : -EPROTO;
+		data = malloc(len + 1);
+		if (!data)
+			abort();
+		err = read_all(fd, data, len, deadline);
+		codec_arena_reset(&arena);
+		if (!err && msg_body_decode(&REC_api_answer, data, len, &arena, &answer, NULL) < 0)
+			err = -EPROTO;
+		if (!err) {
+			ret_r->status = (int)answer.status;
+			snprintf(ret_r->message, sizeof ret_r->message, "%s",
+				 answer.message ? answer.message : "");
+			if (answer.part >= ret_r->parts) {
+				ret_r->parts = answer.part + 1;
+				say_notes(&answer);
+				if (part && answer.status == 0)
+					part(arg, &answer);
+			}
+		}
+		free(data);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int tell(const struct receipt *r)
+{
+	if (r->status)
+		return fail(r->status, "%s", r->message[0] ? r->message : "it failed");
+	return 0;
+}
+
+int link_call(struct api_call *call, link_part_fn *part, void *arg)
+{
+	double deadline = now_s() + link_patience_seconds;
+	struct receipt r = {0};
+	int fd = reach(), err;
+
+	if (fd < 0 && (fd == -ENOENT || fd == -EACCES || fd == -ENAMETOOLONG))
+		return unreachable(fd);
+	for (;;) {
+		err = fd < 0 ? fd : send_call(fd, call);
+		if (err == -EINVAL || err == -EMSGSIZE)
+			return fail(EXIT_USAGE, "the request is not UTF-8, or larger than 256 KiB");
+		err = err ? err : receive(fd, deadline, &r, part, arg);
+		if (fd >= 0)
+			close(fd);
+		if (!err)
+			return tell(&r);
+		if (err == -ETIMEDOUT)
+			return fail(EXIT_TIMED_OUT, "no answer within %g s; the outcome is open",
+				    link_patience_seconds);
+		if (err == -EPROTO)
+			return fail(EXIT_FAILED, "the set's answer is not understood");
+		if (now_s() > deadline || (!call->again && fd < 0 && err == -ECONNREFUSED &&
+					   now_s() > deadline - link_patience_seconds + 2))
+			return unreachable(err);
+		/* The coordinator is being replaced. */
+		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+		call->again = call->again || fd >= 0;
+		fd = reach();
+	}
+}
+
+void call_targets(struct api_call *call, const struct options *o)
+{
+	call->targets = (struct msg_strs){.items = o->words, .count = (uint32_t)o->n_words};
+	call->all = option_given(o, "all");
+	if (!call->all && o->n_words == 0)
+		exit(fail(EXIT_USAGE, "name a deployment, or use --all"));
+}

@@ -1,0 +1,114 @@
+/*
+ * What the subcommands share: the table of verbs, parsed options, the connection to the set and the
+ * ways of output. Included by cli/ only.
+ */
+#ifndef LOPS_CLI_LOPS_H
+#define LOPS_CLI_LOPS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include "msgs/api.h"
+
+enum exit_status {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_RUNNING = 3,
+	EXIT_UNKNOWN_ID = 4,
+	EXIT_UNREACHABLE = 5,
+	EXIT_CONFLICT = 6,
+	EXIT_TIMED_OUT = 7,
+	EXIT_NOT_PERMITTED = 9,
+	EXIT_INTERRUPTED = 130,
+};
+
+enum option_kind { OPTION_FLAG, OPTION_VALUE, OPTION_MAYBE /* --x or --x=V */ };
+
+struct option_row {
+	const char *name;
+	char letter; /* 0: none */
+	enum option_kind kind;
+	const char *value, *help;
+	const char *not_yet; /* why it is refused; NULL: it is there */
+};
+#define OPTION_END                                                                                 \
+	{                                                                                          \
+		.name = NULL                                                                       \
+	}
+
+enum { GIVEN_MAX = 1024 };
+
+struct options {
+	const struct option_row *rows;
+	struct {
+		const struct option_row *row;
+		const char *value;
+	} given[GIVEN_MAX];
+	int n_given;
+	const char **words; /* what is no option; free() */
+	int n_words;
+	const char **rest; /* after --, NULL: there was none */
+	int n_rest;
+};
+
+/* 0, or -1 with the sentence in ret_why. */
+int options_parse(struct options *ret_o, const struct option_row *rows, int argc, char **argv,
+		  char *ret_why, size_t size);
+bool option_given(const struct options *o, const char *name);
+const char *option_value(const struct options *o, const char *name); /* the last, NULL: none */
+/* A number within bounds, or fallback when not given; ends the program when it is neither. */
+double option_number(const struct options *o, const char *name, double fallback, double least,
+		     double most);
+
+struct verb {
+	const char *name, *arguments, *help;
+	const struct option_row *options;
+	int (*run)(const struct options *o);
+	bool hidden;
+	const char *not_yet;
+};
+extern const struct verb verb_start, verb_stop, verb_restart, verb_reload, verb_signal, verb_status,
+	verb_list, verb_logs, verb_delete, verb_set, verb_events, verb_config, verb_doctor,
+	verb_await_up, verb_down;
+
+/* --- fail.c: how it ends --- */
+extern bool fail_as_json;
+/* Prints the message (or the JSON error) and gives the status back. */
+int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Writes out what stdout holds; the status, or 1 when it could not be written. */
+int finish_output(int status);
+
+/* --- link.c: one request over the API door --- */
+/* Each part of the answer. */
+typedef void link_part_fn(void *arg, const struct api_answer *part);
+/* Sends it, again with the same id after a lost connection, until the answer is complete. The exit
+ * status; everything that has to be said when it is not 0 was said. */
+int link_call(struct api_call *call, link_part_fn *part, void *arg);
+void link_new_call(struct api_call *call, const char *verb);
+extern double link_patience_seconds; /* 30 unless a command may take longer */
+
+/* --- output.c --- */
+void out_text(FILE *f, const char *text); /* escaped for a terminal */
+bool out_has_colour(void);
+void out_process_json(FILE *f, const struct process_record *p, bool with_health);
+void out_status_json(FILE *f, const struct process_record *p);
+void out_upper(char *ret_text, size_t size, const char *word);
+void out_span(char *ret_text, size_t size, double seconds); /* 3d 4h */
+
+/* --- status.c --- */
+int status_show(const char *id, bool json);
+int status_of(const char *id); /* its exit status, nothing printed */
+
+#define OPTION_JSON                                                                                \
+	{                                                                                          \
+		.name = "json", .kind = OPTION_FLAG, .help = "one JSON document"                   \
+	}
+#define OPTION_ALL                                                                                 \
+	{                                                                                          \
+		.name = "all", .kind = OPTION_FLAG, .help = "every deployment"                     \
+	}
+
+/* Fills targets from the words and --all. */
+void call_targets(struct api_call *call, const struct options *o);
+
+#endif

@@ -1,0 +1,140 @@
+/*
+ * Text for people and documents for programs. What came from a process or a user is escaped before
+ * it reaches a terminal.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include "cli/lops.h"
+
+/* Marks that turn the direction of text. */
+static bool is_bidi(const unsigned char *s)
+{
+	return (s[0] == 0xe2 && s[1] == 0x80 &&
+		(s[2] == 0x8e || s[2] == 0x8f || (s[2] >= 0xaa && s[2] <= 0xae))) ||
+	       (s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9) ||
+	       (s[0] == 0xd8 && s[1] == 0x9c);
+}
+
+void out_text(FILE *f, const char *text)
+{
+	for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
+		if (*s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0) ||
+		    is_bidi(s))
+			fprintf(f, "\\x%02x", *s);
+		else
+			putc(*s, f);
+	}
+}
+
+bool out_has_colour(void)
+{
+	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+
+	return !(no && *no) && term && strcmp(term, "dumb") != 0 && isatty(STDOUT_FILENO);
+}
+
+void out_upper(char *ret_text, size_t size, const char *word)
+{
+	size_t i = 0;
+
+	for (; word[i] && i + 1 < size; i++)
+		ret_text[i] =
+			(char)(word[i] >= 'a' && word[i] <= 'z' ? word[i] - 'a' + 'A' : word[i]);
+	ret_text[i] = 0;
+}
+
+void out_span(char *ret_text, size_t size, double seconds)
+{
+	long s = seconds > 0 ? (long)seconds : 0;
+
+	if (s < 60)
+		snprintf(ret_text, size, "%lds", s);
+	else if (s < 3600)
+		snprintf(ret_text, size, "%ldm %lds", s / 60, s % 60);
+	else if (s < 86400)
+		snprintf(ret_text, size, "%ldh %ldm", s / 3600, s / 60 % 60);
+	else
+		snprintf(ret_text, size, "%ldd %ldh", s / 86400, s / 3600 % 24);
+}
+
+static void put_int(FILE *f, const char *name, int64_t value)
+{
+	if (value == MSG_NONE)
+		fprintf(f, ",\"%s\":null", name);
+	else
+		fprintf(f, ",\"%s\":%lld", name, (long long)value);
+}
+
+static void put_string(FILE *f, const char *name, const char *value)
+{
+	fprintf(f, ",\"%s\":", name);
+	if (value)
+		msg_json_string(value, strlen(value), f);
+	else
+		fputs("null", f);
+}
+
+static void put_time(FILE *f, const char *name, double value)
+{
+	if (isnan(value))
+		fprintf(f, ",\"%s\":null", name);
+	else
+		fprintf(f, ",\"%s\":%.3f", name, value);
+}
+
+void out_process_json(FILE *f, const struct process_record *p, bool with_health)
+{
+	struct timespec t;
+	double uptime = (double)NAN;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	if (p->pid != MSG_NONE && !isnan(p->start_time))
+		uptime = fmax(0, (double)t.tv_sec + (double)t.tv_nsec / 1e9 - p->start_time);
+	fputs("{\"deployment_id\":", f);
+	msg_json_string(p->deployment_id, strlen(p->deployment_id), f);
+	put_int(f, "pid", p->pid);
+	put_int(f, "ppid", p->ppid);
+	put_string(f, "status", p->status);
+	put_string(f, "intent", p->intent);
+	put_int(f, "generation", (int64_t)p->generation);
+	fprintf(f, ",\"pending\":%s,\"command\":[", p->pending ? "true" : "false");
+	for (uint32_t i = 0; i < p->command.count; i++) {
+		fputs(i ? "," : "", f);
+		msg_json_string(p->command.items[i], strlen(p->command.items[i]), f);
+	}
+	fputc(']', f);
+	put_int(f, "port", p->port);
+	put_time(f, "start_time", p->start_time);
+	put_time(f, "uptime_seconds", uptime);
+	fputs(",\"memory_mb\":null,\"cpu_percent\":null", f);
+	put_string(f, "log_file", p->log_file);
+	put_int(f, "exit_code", p->exit_code);
+	put_int(f, "signal", p->signal);
+	put_int(f, "restarts", (int64_t)p->restarts);
+	put_string(f, "reason", p->reason);
+	put_string(f, "status_text", p->status_text);
+	fprintf(f, ",\"paused\":%s", p->paused ? "true" : "false");
+	fputs(with_health ? ",\"overall_status\":\"unknown\"}" : "}", f);
+}
+
+void out_status_json(FILE *f, const struct process_record *p)
+{
+	fputs("{\"schema_version\":1,\"process\":", f);
+	out_process_json(f, p, false);
+	fputs(",\"health\":{\"overall_status\":\"unknown\",\"last_check\":null,\"checks\":[]}", f);
+	fprintf(f,
+		",\"restart_history\":{\"total_restarts\":%llu,\"successful_restarts\":null,"
+		"\"failed_restarts\":null,\"circuit_breaker_state\":\"closed\","
+		"\"auto_restart_enabled\":%s,\"next_restart_at\":null,\"last_restart\":null,"
+		"\"recent_attempts\":[]}",
+		(unsigned long long)p->restarts, p->auto_restart ? "true" : "false");
+	fputs(",\"memory_trend\":{\"current_mb\":null,\"growth_rate_mb_per_minute\":null,"
+	      "\"confidence\":null,\"leak_detected\":null,\"exhausts_at\":null}"
+	      ",\"resource_status\":{\"issues\":[],\"critical\":false,\"file_descriptors\":null,"
+	      "\"fd_limit\":null,\"thread_count\":null,\"connection_count\":null,"
+	      "\"connections_by_state\":null,\"disk_free_mb\":null},\"log_errors\":[]}\n",
+	      f);
+}
