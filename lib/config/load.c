@@ -402,7 +402,7 @@ struct config *config_load(const char *path, const struct msg_strs *base_environ
 		take_root(c, root, base_environment);
 	else
 		error_at(c, bad.line, bad.column, "%s", bad.text);
-	yaml_free(root);
+	yaml_tree_free(root);
 	qsort(c->errors, c->n_errors, sizeof *c->errors, by_place);
 	return c;
 }

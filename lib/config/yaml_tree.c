@@ -33,12 +33,12 @@ static void fail_at(struct builder *b, const yaml_event_t *e, const char *text)
 	fail(b, (int)e->start_mark.line + 1, (int)e->start_mark.column + 1, text);
 }
 
-void yaml_free(struct yaml_node *n)
+void yaml_tree_free(struct yaml_node *n)
 {
 	while (n) {
 		struct yaml_node *next = n->next;
 
-		yaml_free(n->first); /* depth is bounded by YAML_DEPTH_MAX */
+		yaml_tree_free(n->first); /* depth is bounded by YAML_DEPTH_MAX */
 		free(n->key);
 		free(n->text);
 		free(n);
@@ -227,11 +227,11 @@ struct yaml_node *yaml_parse(const char *data, size_t len, struct yaml_error *re
 	    !(b.root->kind == YAML_TEXT && !b.root->text[0]))
 		fail(&b, b.root->line, b.root->column, "expected keys and values");
 	if (b.failed) {
-		yaml_free(b.root);
+		yaml_tree_free(b.root);
 		return NULL;
 	}
 	if (!b.root || b.root->kind != YAML_PAIRS) {
-		yaml_free(b.root);
+		yaml_tree_free(b.root);
 		b.root = calloc(1, sizeof *b.root);
 		if (!b.root)
 			abort();

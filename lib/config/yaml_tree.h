@@ -29,8 +29,8 @@ struct yaml_error {
 	char text[200];
 };
 
-/* The root (PAIRS, perhaps empty), or NULL with *ret_error. free with yaml_free. */
+/* The root (PAIRS, perhaps empty), or NULL with *ret_error. free with yaml_tree_free. */
 struct yaml_node *yaml_parse(const char *data, size_t len, struct yaml_error *ret_error);
-void yaml_free(struct yaml_node *n);
+void yaml_tree_free(struct yaml_node *n);
 
 #endif
