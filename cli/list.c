@@ -38,10 +38,19 @@ static void print_row(struct listing *l, const struct process_record *p)
 			     : "");
 }
 
+static void print_header(FILE *f)
+{
+	fprintf(f, "%-32s %-9s %-9s %8s %6s %5s %7s %8s %9s\n", "ID", "STATUS", "HEALTH", "PID",
+		"PORT", "CPU", "MEMORY", "RESTARTS", "UPTIME");
+}
+
 static void take_part(void *arg, const struct api_answer *part)
 {
 	struct listing *l = arg;
 
+	if (!l->json && !l->any)
+		print_header(l->out);
+	l->any = l->any || !l->json;
 	for (uint32_t i = 0; i < part->processes.count; i++) {
 		if (l->json && l->any)
 			fputc(',', l->out);
@@ -100,8 +109,6 @@ static int run(const struct options *o)
 		free(text);
 		return err ? err : finish_output(EXIT_DONE);
 	}
-	printf("%-32s %-9s %-9s %8s %6s %5s %7s %8s %9s\n", "ID", "STATUS", "HEALTH", "PID", "PORT",
-	       "CPU", "MEMORY", "RESTARTS", "UPTIME");
 	err = link_call(&call, take_part, &l);
 	return err ? err : finish_output(EXIT_DONE);
 }
