@@ -89,11 +89,10 @@ static void say_section(struct actor *a, const struct config *g, const char *sec
 
 	snprintf(topic, sizeof topic, "@%s", section[0] ? section : "set");
 	for (size_t i = 0; i < config_keys_count && e.values.count < 128; i++) {
-		const char *value = config_value(g, section, config_keys[i].key);
-
-		if (strcmp(config_keys[i].section, section) != 0 || !value)
+		if (strcmp(config_keys[i].section, section) != 0)
 			continue;
-		if (asprintf(&pairs[e.values.count++], "%s=%s", config_keys[i].key, value) < 0)
+		if (asprintf(&pairs[e.values.count++], "%s=%s", config_keys[i].key,
+			     config_value(g, section, config_keys[i].key)) < 0)
 			abort();
 	}
 	e.values.items = (const char **)(void *)pairs;

@@ -51,7 +51,9 @@ static void take_many(struct resolving *r, const char *word)
 		}
 	}
 	if (!any)
-		fail(r->t, 4, word[0] == '@' ? "no deployment is in the group " : "no deployment matches ", word, "");
+		fail(r->t, 4,
+		     word[0] == '@' ? "no deployment is in the group " : "no deployment matches ",
+		     word, "");
 }
 
 static void fail_ambiguous(struct resolving *r, const char *word, uint32_t first, uint32_t n)
