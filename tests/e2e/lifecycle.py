@@ -194,6 +194,8 @@ def secrets_stay_inside(bin_dir):
         for folder, _, files in os.walk(s.root):
             for name in files:
                 path = os.path.join(folder, name)
+                if not stat.S_ISREG(os.lstat(path).st_mode):
+                    continue
                 with open(path, "rb") as f:
                     if canary.encode() in f.read():
                         same(f"{name} is for the owner only", stat.S_IMODE(os.stat(path).st_mode), 0o600)
