@@ -17,7 +17,12 @@
 #include <unistd.h>
 #include "actors/process-manager/shell.h"
 
-enum { RECONNECT_MS = 20, RECONNECT_MAX_MS = 500, FAILURES_BEFORE_RESCUE = 3 };
+enum {
+	RECONNECT_MS = 20,
+	RECONNECT_MAX_MS = 500,
+	FAILURES_BEFORE_RESCUE = 3,
+	RESCUE_PATIENCE_MS = 5000
+};
 
 static void on_readable(struct actor *a, int fd, uint32_t events, void *arg);
 
@@ -56,6 +61,14 @@ static bool member_lives(const struct tree_member *m)
 
 	return atomic_load(&m->state) != TREE_MEMBER_FREE && pid > 0 && kill(pid, 0) == 0 &&
 	       proc_read(pid, &f) && f.state != 'Z' && f.state != 'X';
+}
+
+static bool pair_lives(const struct shell *s)
+{
+	for (int k = 0; k < TREE_MEMBERS; k++)
+		if (member_lives(&s->table->members[k]))
+			return true;
+	return false;
 }
 
 static void exec_pair(struct shell *s, const char *run_dir, const char *state_dir)
@@ -102,8 +115,9 @@ static void rescue(struct actor *a)
 			kill(atomic_load(&s->table->members[k].pid), SIGCONT);
 			return;
 		}
-	if (atomic_load(&s->table->stop))
+	if (atomic_load(&s->table->stop) || actor_now_ms(a) < s->rescued_ms + RESCUE_PATIENCE_MS)
 		return;
+	s->rescued_ms = actor_now_ms(a);
 	actor_log(a, ACTOR_ERROR,
 		  "both members of lops-init are gone; making a new pair on the same table");
 	pid = fork();
@@ -124,6 +138,10 @@ static void try_connect(struct actor *a, struct actor_timer *t)
 	(void)t;
 	if (s->fd >= 0)
 		return;
+	/* The listening socket is ours too, so a connection succeeds though both members are dead.
+	 */
+	if (s->table && !pair_lives(s))
+		rescue(a);
 	s->fd = tree_connect(actor_run_dir(a));
 	if (s->fd < 0) {
 		s->fd = -1;
