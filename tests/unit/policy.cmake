@@ -1,0 +1,5 @@
+add_executable(policy_test policy_test.c)
+target_link_libraries(policy_test PRIVATE lops_flags lops_policy PkgConfig::CMOCKA)
+add_test(NAME policy.rules COMMAND policy_test)
+add_test(NAME policy.purity COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/policy_purity.sh $<TARGET_FILE:lops_policy>)
+set_tests_properties(policy.rules policy.purity PROPERTIES LABELS unit TIMEOUT 60)
