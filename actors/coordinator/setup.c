@@ -43,7 +43,7 @@ static struct config *load(struct actor *a)
 {
 	static const char *const names[] = {
 		"PATH=", "HOME=", "USER=", "LOGNAME=", "SHELL=", "LANG=", "LC_", "TZ=", "TMPDIR="};
-	const char *items[256];
+	static const char *items[256]; /* the specs borrow it */
 	struct msg_strs base = {.items = items};
 	char path[FOLDER_MAX];
 
