@@ -316,15 +316,14 @@ void life_swept(struct actor *a, struct deployment *d, const int64_t *left, uint
 		return;
 	if (n_left == 0) {
 		stopped(a, d, NULL, 0);
-	} else if (d->sweep_rounds >= SWEEP_ROUNDS) {
+	} else if (d->killed && d->sweep_rounds >= SWEEP_ROUNDS) {
 		stopped(a, d, left, n_left > 64 ? 64 : n_left);
 	} else if (d->killed) {
 		d->sweep_rounds++;
 		arm(a, d, SWEEP_PAUSE_MS / 1000.0);
 	} else {
-		/* They were signalled with the group or are signalled now; the stop timeout runs.
-		 */
-		d->sweep_rounds++;
+		/* They were signalled with the group or are signalled now; the stop timeout runs,
+		 * and only what outlives KILL counts as not to be stopped. */
 		if (!d->timer.due_ms)
 			arm(a, d, SWEEP_PAUSE_MS / 1000.0);
 	}
