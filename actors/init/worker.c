@@ -260,6 +260,8 @@ void worker_shutdown(void)
 {
 	shutting_down = true;
 	shutdown_at_ns = pair_now_ns() + UINT64_C(2000000000);
+	/* TERM means an orderly down to the coordinator, and the programs are down already. */
+	signal_actors("coordinator", SIGKILL);
 	signal_actors(NULL, SIGTERM);
 }
 
