@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import subprocess
 import sys
 
 from lops_set import Set, check, free_port, run, same, start_ticks, wait_for
@@ -160,10 +161,13 @@ deployments:
     with Set(bin_dir) as probe:
         go = os.path.join(probe.root, "go")
         with Set(bin_dir, config % go) as s:
-            s.launch("up", "--config", s.config)
+            up = subprocess.Popen([os.path.join(s.bin, "lops-launch"), "up", "--config", s.config],
+                                  env=s.env, stderr=subprocess.DEVNULL)
+            wait_for("the API", lambda: s.command("lops", "list").returncode == 0)
             same("before READY=1", s.wait_status("late", "starting")["status"], "starting")
             open(go, "w").close()
             s.wait_status("late", "running")
+            same("up returns when it is ready", up.wait(60), 0)
 
 
 def children_are_clean(bin_dir):
