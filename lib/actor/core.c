@@ -276,13 +276,24 @@ static bool open_record(struct actor *a, struct door_record *rec, char *deployme
 	return true;
 }
 
+/* What was missed is in the last values, which are loaded at the start: before the first event of
+ * the stream a gap costs nothing more, and restarting again would only meet it again. */
+static void on_gap(struct actor *a, enum bus_sub sub)
+{
+	if (!a->streamed[sub]) {
+		actor_log(a, ACTOR_WARN, "events were lost to retention while this part was away");
+		return;
+	}
+	actor_log(a, ACTOR_WARN, "events were lost to retention; restarting to rebuild");
+	actor_exit(a, 1);
+}
+
 static void on_deliver(void *arg, enum bus_sub sub, bool is_last_value, struct door_record *rec)
 {
 	struct actor *a = arg;
 	char deployment[MSG_TOPIC_MAX + 1];
 	struct event ev = {.is_last_value = is_last_value};
 
-	(void)sub;
 	if (a->exiting || !open_record(a, rec, deployment, &ev))
 		return;
 	trace(a, "<-", ev.type, deployment, &ev.header, ev.body);
@@ -291,10 +302,11 @@ static void on_deliver(void *arg, enum bus_sub sub, bool is_last_value, struct d
 	if (ev.type == &MSG_config_set)
 		settings_take(a, ev.body);
 	if (ev.type == &MSG_bus_gap) {
-		actor_log(a, ACTOR_WARN, "events were lost to retention; restarting to rebuild");
-		actor_exit(a, 1);
+		on_gap(a, sub);
 		return;
 	}
+	if (!is_last_value)
+		a->streamed[sub] = true;
 	for (const struct actor_handler *h = a->spec->handlers; h && h->type; h++)
 		if (h->type == ev.type)
 			h->fn.any(a, &ev, ev.body);

@@ -56,6 +56,7 @@ struct actor {
 	uint32_t n_values;
 	const char **prefixes, **keys; /* subscribed; NULL-ended */
 	uint64_t handled, unknown, malformed;
+	bool streamed[BUS_CURSOR + 1]; /* an event of the stream came through it */
 };
 
 /* 0 or -errno. host is copied; its strings are borrowed. */
