@@ -21,7 +21,7 @@ static double seconds_now(struct actor *a)
 
 static void set_reason(struct deployment *d, const char *text)
 {
-	snprintf(d->reason, sizeof d->reason, "%s", text);
+	snprintf(d->reason, sizeof d->reason, "%.*s", (int)sizeof d->reason - 1, text);
 }
 
 static void on_timer(struct actor *a, struct actor_timer *t);
