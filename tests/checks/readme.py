@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 source, bin_dir = sys.argv[1:3]
-RUN_ELSEWHERE = {"tests/run.sh", "deploy/quickstart.sh", "bench/run.sh"}
+RUN_ELSEWHERE = {"tests/run.sh", "deploy/quickstart.sh", "deploy/packages.sh", "bench/run.sh"}
 OUTSIDE = {"git", "cmake", "cd", "ninja", "sqlite3", "curl", "sudo", "ctest", "export", "PATH"}
 
 
