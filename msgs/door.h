@@ -40,8 +40,8 @@ enum door_verb {
 	/* from the broker */
 	DOOR_WELCOME =
 		33,    /* proto, epoch, head_seq, acked number of this incarnation, actor(bool) */
-	DOOR_ACK = 34,	   /* incarnation, number, seq, run: all up to number is settled, and the
-			      last `run` numbers have consecutive seqs that end in seq */
+	DOOR_ACK = 34, /* incarnation, number, seq, run: all up to number is settled, and the
+			  last `run` numbers have consecutive seqs that end in seq */
 	DOOR_DELIVER = 35, /* sub, kind, record... */
 	DOOR_LOADED = 36, /* sub, seq: the last values are complete as of seq; the stream follows */
 	DOOR_ANSWER = 37, /* request, more(bool), record... : answers GET, LAST, BACK */

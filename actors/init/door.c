@@ -268,8 +268,8 @@ static void tell_gone(uint64_t key)
 			tree_send(clients[i].fd, &out);
 }
 
-/* The place may get another stream, which log-monitor is to hear of; what it knows it tells apart by
- * key and inode. */
+/* The place may get another stream, which log-monitor is to hear of; what it knows it tells apart
+ * by key and inode. */
 static void tell_again_from(int place)
 {
 	for (int i = 0; i < DOOR_CLIENTS; i++)

@@ -79,8 +79,8 @@ struct manager {
 	uint32_t n;
 	struct job *jobs;
 	const struct tree_os *os;
-	bool loaded;  /* last values are; with the table: commands are taken up */
-	bool resumed; /* what a crash of ours cut off was taken up again */
+	bool loaded;                    /* last values are; with the table: commands are taken up */
+	bool resumed;                   /* what a crash of ours cut off was taken up again */
 	const struct tree_table *table; /* of lops-init, NULL: not seen yet */
 	struct deployment *starting[TREE_SLOTS]; /* wait for their acknowledgement */
 	uint32_t n_starting;

@@ -20,7 +20,7 @@ struct shell {
 	int fds[5]; /* table, arena, lock, listening, notify; -1 */
 	struct actor_timer reconnect, sweep;
 	uint32_t failures;
-	uint64_t rescued_ms; /* when a new pair was made */
+	uint64_t rescued_ms;     /* when a new pair was made */
 	struct tree_message out; /* starts being gathered */
 	struct tree_message confirms;
 	uint32_t next_id;

@@ -81,7 +81,7 @@ struct actor_spec {
 	const char *cursor; /* resume here and commit after each handled batch; NULL: live */
 	const char *const
 		*cursor_topics; /* topic prefixes that go through the cursor; others come live */
-	bool holds_cursor; /* nothing comes through it before actor_take_up() */
+	bool holds_cursor;      /* nothing comes through it before actor_take_up() */
 	const struct msg_type *const
 		*publishes; /* NULL-ended; publishing another is a bug (abort) */
 	const struct actor_setting *settings;

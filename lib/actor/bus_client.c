@@ -133,7 +133,8 @@ static void begin_cursor(struct bus_client *c)
 {
 	if (!c->cursor || c->holds_cursor || !c->loaded)
 		return;
-	subscribe(c, BUS_CURSOR, c->cursor_seq ? DOOR_AFTER : DOOR_CURSOR, c->cursor_seq, c->cursor_prefixes, NULL);
+	subscribe(c, BUS_CURSOR, c->cursor_seq ? DOOR_AFTER : DOOR_CURSOR, c->cursor_seq,
+		  c->cursor_prefixes, NULL);
 	c->cursor_begun = true;
 }
 
