@@ -1,25 +1,20 @@
 /*
- * A whole configuration from a file: sections against the table of keys, deployments against
- * theirs, then what only shows over all of them (dependencies). Errors are collected, sorted by
- * place.
+ * A whole configuration from a file: its sections against the table of keys, then what it deploys.
+ * Errors are collected and sorted by place; nothing is half-applied.
  */
+#include "lib/config/load.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "lib/config/config.h"
-#include "lib/config/spec.h"
-#include "lib/config/values.h"
 #include "lib/policy/name_rule.h"
 
-static void error_at(struct config *c, int line, int column, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-static void error_at(struct config *c, int line, int column, const char *fmt, ...)
+void load_error_at(struct config *c, int line, int column, const char *fmt, ...)
 {
 	struct config_error *e;
 	va_list args;
@@ -32,15 +27,32 @@ static void error_at(struct config *c, int line, int column, const char *fmt, ..
 	va_start(args, fmt);
 	vsnprintf(e->text, sizeof e->text, fmt, args);
 	va_end(args);
+	value_make_printable(e->text);
 }
 
-static char *keep(struct codec_arena *arena, const char *text)
+void load_error(struct config *c, const struct yaml_node *n, const struct value_error *e)
 {
-	char *copy = codec_arena_alloc(arena, strlen(text) + 1);
+	const struct yaml_node *at = e->at ? e->at : n;
 
-	if (!copy)
+	if (e->at_key) /* says the key itself */
+		load_error_at(c, at->key_line, at->key_column, "%s", e->text);
+	else
+		load_error_at(c, at->line, at->column, "%.60s: %s", n->key, e->text);
+}
+
+static void *zeroed(size_t n, size_t size)
+{
+	void *at = calloc(n, size);
+
+	if (!at)
 		abort();
-	return memcpy(copy, text, strlen(text) + 1);
+	return at;
+}
+
+static void settle_ports(struct config *c)
+{
+	c->protected_ports =
+		config_ports(&c->arena, config_value(c, "defaults", "protected_ports"));
 }
 
 struct config *config_defaults(void)
@@ -49,10 +61,9 @@ struct config *config_defaults(void)
 
 	if (!c)
 		return NULL;
-	c->values = calloc(config_keys_count, sizeof *c->values);
-	c->lines = calloc(config_keys_count, sizeof *c->lines);
-	if (!c->values || !c->lines)
-		abort();
+	c->values = zeroed(config_keys_count, sizeof *c->values);
+	c->lines = zeroed(config_keys_count, sizeof *c->lines);
+	settle_ports(c);
 	return c;
 }
 
@@ -65,6 +76,9 @@ void config_free(struct config *c)
 	free(c->values);
 	free(c->lines);
 	free(c->deployments);
+	for (size_t i = 0; i < c->n_arenas; i++)
+		codec_arena_done(&c->arenas[i]);
+	free(c->arenas);
 	codec_arena_done(&c->arena);
 	free(c->file);
 	free(c);
@@ -79,91 +93,14 @@ const char *config_value(const struct config *c, const char *section, const char
 	return c->values[at] ? c->values[at] : config_keys[at].fallback;
 }
 
-/* --- sections --- */
-
-static void unknown_key(struct config *c, const char *section, const struct yaml_node *n,
-			const char *key)
-{
-	const char *names[64], *near;
-	size_t count = 0;
-
-	for (size_t i = 0; i < config_keys_count && count < 64; i++)
-		if (strcmp(config_keys[i].section, section) == 0)
-			names[count++] = config_keys[i].key;
-	near = name_nearest(key, names, count);
-	error_at(c, n->key_line, n->key_column, "unknown key '%.60s' in %s%s%s%s", key, section,
-		 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-}
-
-static void take_value(struct config *c, const char *section, const struct yaml_node *n,
-		       const char *key)
-{
-	int at = values_find(section, key);
-	char why[300], *text = NULL;
-
-	if (at < 0) {
-		unknown_key(c, section, n, key);
-		return;
-	}
-	if (values_check(&config_keys[at], n, NULL, &text, why, sizeof why) < 0) {
-		error_at(c, n->line, n->column, "%s", why);
-		return;
-	}
-	free(c->values[at]);
-	c->values[at] = text;
-	c->lines[at] = n->line;
-}
-
-static bool is_empty(const struct yaml_node *n)
-{
-	return n->kind == YAML_TEXT && !n->text[0] && !n->quoted;
-}
-
-static void take_section(struct config *c, const struct yaml_node *section)
-{
-	if (is_empty(section))
-		return;
-	if (section->kind != YAML_PAIRS) {
-		error_at(c, section->line, section->column, "%s: expected keys and values",
-			 section->key);
-		return;
-	}
-	for (const struct yaml_node *n = section->first; n; n = n->next) {
-		char whole[128];
-
-		if (values_find(section->key, n->key) >= 0 || n->kind != YAML_PAIRS) {
-			take_value(c, section->key, n, n->key);
-			continue;
-		}
-		for (const struct yaml_node *inner = n->first; inner; inner = inner->next) {
-			snprintf(whole, sizeof whole, "%.50s.%.50s", n->key, inner->key);
-			take_value(c, section->key, inner, whole);
-		}
-	}
-}
-
-static bool is_section(const char *name)
-{
-	for (size_t i = 0; i < config_keys_count; i++)
-		if (*name && strcmp(config_keys[i].section, name) == 0)
-			return true;
-	return false;
-}
-
-/* --- deployments --- */
-
 void config_spec_defaults(const struct config *c, struct deployment_spec *s)
 {
-	static int64_t ports[256];
-	const char *list = config_value(c, "defaults", "protected_ports");
-	uint32_t n = 0;
+	bool restarts = strcmp(config_value(c, "defaults", "auto_restart_enabled"), "true") == 0;
 
 	msg_body_init(&REC_deployment_spec, s);
 	s->auto_find_port = true;
 	s->autostart = true;
-	s->restart = strcmp(config_value(c, "defaults", "auto_restart_enabled"), "true") == 0
-			     ? "always"
-			     : "never";
+	s->restart = restarts ? "always" : "never";
 	s->ready = "exec";
 	s->stop_signal = 15;
 	s->stop_scope = "group";
@@ -171,240 +108,97 @@ void config_spec_defaults(const struct config *c, struct deployment_spec *s)
 	s->stop_timeout_seconds = strtod(config_value(c, "defaults", "stop_timeout_seconds"), NULL);
 	s->start_timeout_seconds =
 		strtod(config_value(c, "defaults", "start_timeout_seconds"), NULL);
-	for (const char *at = list; *at && n < 256; at += strspn(at, ",")) {
-		char *end;
-
-		ports[n++] = strtoll(at, &end, 10);
-		at = end;
-	}
-	s->protected_ports = (struct msg_i64s){.items = ports, .count = n};
+	s->protected_ports = c->protected_ports;
 }
 
-static void take_override(struct config *c, struct deployment_spec *s,
-			  const struct yaml_node *section, const char *dir)
+/* --- sections --- */
+
+static void take_value(void *arg, const char *section, const char *key, const struct yaml_node *n)
 {
-	char key[160], why[300];
+	struct config *c = arg;
+	int at = values_find(section, key), err;
+	struct value_error e = {0};
+	char *text = NULL;
 
-	for (const struct yaml_node *n = section->first; n; n = n->next) {
-		bool nested = n->kind == YAML_PAIRS && values_find(section->key, n->key) < 0;
-
-		for (const struct yaml_node *v = nested ? n->first : n; v;
-		     v = nested ? v->next : NULL) {
-			snprintf(key, sizeof key, "%.40s.%.50s%s%.50s", section->key, n->key,
-				 nested ? "." : "", nested ? v->key : "");
-			if (spec_put(&c->arena, s, key, v, dir, why, sizeof why) < 0)
-				error_at(c, v->key_line, v->key_column, "%s", why);
-		}
-	}
-}
-
-static void take_deployment(struct config *c, const struct yaml_node *d, const char *dir,
-			    const struct msg_strs *base)
-{
-	struct deployment_spec *s = &c->deployments[c->n_deployments];
-	const char *why = name_rule(d->key);
-	const struct yaml_node *auto_restart = NULL, *restart = NULL;
-	char text[400], source[PATH_MAX + 32];
-
-	config_spec_defaults(c, s);
-	s->deployment_id = keep(&c->arena, d->key);
-	if (base)
-		s->base_environment = *base;
-	s->working_directory = dir;
-	if (why)
-		error_at(c, d->key_line, d->key_column, "the name '%.70s' %s", d->key, why);
-	if (d->kind != YAML_PAIRS) {
-		error_at(c, d->line, d->column,
-			 "%s: expected keys and values such as command:", d->key);
+	err = at < 0 ? values_unknown(section, key, n, &e)
+		     : values_check(&config_keys[at], n, &text, &e);
+	if (err) {
+		load_error(c, n, &e);
 		return;
 	}
-	for (const struct yaml_node *n = d->first; n; n = n->next) {
-		if (strcmp(n->key, "auto_restart") == 0)
-			auto_restart = n;
-		if (strcmp(n->key, "restart") == 0)
-			restart = n;
-		if (is_section(n->key) && n->kind == YAML_PAIRS)
-			take_override(c, s, n, dir);
-		else if (spec_put(&c->arena, s, n->key, n, dir, text, sizeof text) < 0)
-			error_at(c, strncmp(text, "unknown", 7) == 0 ? n->key_line : n->line,
-				 strncmp(text, "unknown", 7) == 0 ? n->key_column : n->column, "%s",
-				 text);
-	}
-	if (auto_restart && restart)
-		error_at(c, auto_restart->key_line, auto_restart->key_column,
-			 "auto_restart and restart say the same thing: keep one of them");
-	if (s->command.count == 0 || config_spec_rule(s))
-		error_at(c, d->key_line, d->key_column, "%s: %s", d->key, config_spec_rule(s));
-	snprintf(source, sizeof source, "%s:%d", c->file, d->key_line);
-	s->source = keep(&c->arena, source);
-	c->n_deployments++;
+	free(c->values[at]);
+	c->values[at] = text;
+	c->lines[at] = n->key_line;
 }
 
-static struct deployment_spec *named(struct config *c, const char *pair)
+static void unknown_section(struct config *c, const struct yaml_node *n)
 {
-	size_t len = strcspn(pair, ":");
+	const char *names[32] = {"version", "deployments"}, *near;
+	size_t count = 2;
 
-	for (size_t i = 0; i < c->n_deployments; i++)
-		if (strlen(c->deployments[i].deployment_id) == len &&
-		    memcmp(c->deployments[i].deployment_id, pair, len) == 0)
-			return &c->deployments[i];
-	return NULL;
+	for (size_t i = 0; i < config_keys_count && count < 32; i++)
+		if (*config_keys[i].section &&
+		    strcmp(names[count - 1], config_keys[i].section) != 0)
+			names[count++] = config_keys[i].section;
+	near = name_nearest(n->key, names, count);
+	load_error_at(c, n->key_line, n->key_column, "unknown section '%.60s'%s%s%s", n->key,
+		      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-/* Follows dependencies from s; a way back to `start` is printed. Bounded by depth. */
-static bool finds_cycle(struct config *c, struct deployment_spec *start, struct deployment_spec *s,
-			int depth, char *trail, size_t size)
+static void not_pairs(struct config *c, const struct yaml_node *n, const char *expected)
 {
-	size_t used = strlen(trail);
+	struct value_error e;
 
-	snprintf(trail + used, size - used, "%s%s", used ? " -> " : "", s->deployment_id);
-	if (depth && s == start)
-		return true;
-	for (uint32_t i = 0; depth < 64 && i < s->depends_on.count; i++) {
-		struct deployment_spec *next = named(c, s->depends_on.items[i]);
-		size_t mark = strlen(trail);
-
-		if (next && finds_cycle(c, start, next, depth + 1, trail, size))
-			return true;
-		trail[mark] = 0;
-	}
-	trail[used] = 0;
-	return false;
+	value_expected(&e, n, expected);
+	load_error(c, n, &e);
 }
 
-static void check_dependencies(struct config *c, const struct yaml_node *all)
+static void take_root(struct config *c, const struct yaml_node *root, const struct msg_strs *base)
 {
-	const struct yaml_node *n = all->first;
+	const struct yaml_node *deployments = yaml_child(root, "deployments");
 
-	for (size_t i = 0; i < c->n_deployments && n; i++, n = n->next) {
-		struct deployment_spec *s = &c->deployments[i];
-		char trail[300] = "";
-
-		for (uint32_t k = 0; k < s->depends_on.count; k++)
-			if (!named(c, s->depends_on.items[k]))
-				error_at(c, n->key_line, n->key_column,
-					 "%s depends on %.64s, which no deployment of this file is "
-					 "named",
-					 s->deployment_id, s->depends_on.items[k]);
-		if (finds_cycle(c, s, s, 0, trail, sizeof trail)) {
-			error_at(c, n->key_line, n->key_column, "a cycle of dependencies: %s",
-				 trail);
-			return;
-		}
+	for (const struct yaml_node *n = root->first; n; n = n->next) {
+		if (strcmp(n->key, "version") == 0)
+			take_value(c, "", "version", n);
+		else if (values_is_section(n->key) && !values_each(n, take_value, c))
+			not_pairs(c, n, "keys and values");
+		else if (!values_is_section(n->key) && strcmp(n->key, "deployments") != 0)
+			unknown_section(c, n);
 	}
+	settle_ports(c);
+	/* Last: they start from the file's own defaults. */
+	if (deployments && deployments->kind == YAML_PAIRS)
+		load_deployments(c, deployments, base);
+	else if (deployments && !yaml_is_empty(deployments))
+		not_pairs(c, deployments, "NAME: lines");
 }
 
-static void take_deployments(struct config *c, const struct yaml_node *all,
-			     const struct msg_strs *base)
-{
-	char *slash, *dir = keep(&c->arena, c->file);
-	size_t n = 0;
-
-	slash = strrchr(dir, '/');
-	if (slash)
-		*(slash == dir ? slash + 1 : slash) = 0;
-	for (const struct yaml_node *d = all->first; d; d = d->next)
-		n++;
-	c->deployments = calloc(n + 1, sizeof *c->deployments);
-	if (!c->deployments)
-		abort();
-	for (struct yaml_node *d = all->first; d; d = d->next) {
-		take_deployment(c, d, slash ? dir : NULL, base);
-	}
-	if (c->n_errors == 0)
-		check_dependencies(c, all);
-}
-
-/* --- the file --- */
-
-static char *read_whole(const char *path, size_t *ret_len, char *why, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	char *data;
-	ssize_t n;
-	size_t len = 0;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		snprintf(why, size, "%s", fd < 0 ? strerror(errno) : "is not a regular file");
-		if (fd >= 0)
-			close(fd);
-		return NULL;
-	}
-	data = malloc(YAML_BYTES_MAX + 2);
-	if (!data)
-		abort();
-	while (len <= YAML_BYTES_MAX && (n = read(fd, data + len, YAML_BYTES_MAX + 1 - len)) > 0)
-		len += (size_t)n;
-	close(fd);
-	*ret_len = len;
-	return data;
-}
+/* --- errors in order --- */
 
 static int by_place(const void *a, const void *b)
 {
 	const struct config_error *x = a, *y = b;
 
-	return x->line != y->line ? (x->line > y->line) - (x->line < y->line)
-				  : (x->column > y->column) - (x->column < y->column);
+	if (x->line != y->line)
+		return (x->line > y->line) - (x->line < y->line);
+	if (x->column != y->column)
+		return (x->column > y->column) - (x->column < y->column);
+	return (x->rank > y->rank) - (x->rank < y->rank);
 }
 
-static void take_root(struct config *c, struct yaml_node *root, const struct msg_strs *base)
+/* Of several errors of one place the first says it all. */
+static void settle_errors(struct config *c)
 {
-	static const char *const sections[] = {"version",       "defaults",  "restart_policy",
-					       "health_checks", "stability", "log_monitoring",
-					       "journal",       "security",  "deployments"};
-	struct yaml_node *deployments = NULL;
+	size_t kept = 0;
 
-	for (struct yaml_node *n = root->first; n; n = n->next) {
-		if (strcmp(n->key, "version") == 0) {
-			take_value(c, "", n, "version");
-		} else if (strcmp(n->key, "deployments") == 0) {
-			deployments = n;
-		} else if (is_section(n->key)) {
-			take_section(c, n);
-		} else {
-			const char *near =
-				name_nearest(n->key, sections, sizeof sections / sizeof *sections);
-
-			error_at(c, n->key_line, n->key_column, "unknown section '%.60s'%s%s%s",
-				 n->key, near ? "; did you mean '" : "", near ? near : "",
-				 near ? "'?" : "");
-		}
-	}
-	/* Last: they start from the file's own defaults. */
-	if (deployments && deployments->kind == YAML_PAIRS)
-		take_deployments(c, deployments, base);
-	else if (deployments && !is_empty(deployments))
-		error_at(c, deployments->line, deployments->column,
-			 "deployments: expected NAME: lines");
-}
-
-struct config *config_load(const char *path, const struct msg_strs *base_environment)
-{
-	struct config *c = config_defaults();
-	struct yaml_error bad = {0};
-	struct yaml_node *root;
-	char why[200], *data;
-	size_t len = 0;
-
-	if (!c)
-		return NULL;
-	c->file = strdup(path);
-	data = read_whole(path, &len, why, sizeof why);
-	if (!data) {
-		error_at(c, 0, 0, "%s", why);
-		return c;
-	}
-	root = yaml_parse(data, len, &bad);
-	free(data);
-	if (root)
-		take_root(c, root, base_environment);
-	else
-		error_at(c, bad.line, bad.column, "%s", bad.text);
-	yaml_tree_free(root);
+	for (size_t i = 0; i < c->n_errors; i++)
+		c->errors[i].rank = (int)i;
 	qsort(c->errors, c->n_errors, sizeof *c->errors, by_place);
-	return c;
+	for (size_t i = 0; i < c->n_errors; i++)
+		if (!kept || c->errors[kept - 1].line != c->errors[i].line ||
+		    c->errors[kept - 1].column != c->errors[i].column)
+			c->errors[kept++] = c->errors[i];
+	c->n_errors = kept;
 }
 
 void config_print_errors(const struct config *c, FILE *out)
@@ -418,37 +212,84 @@ void config_print_errors(const struct config *c, FILE *out)
 	}
 }
 
-/* --- which file --- */
+/* --- the file --- */
 
-static char *if_there(char *path)
+static char *read_whole(const char *path, size_t *ret_len, char *why, size_t size)
 {
-	if (path && access(path, F_OK) == 0)
-		return path;
-	free(path);
-	return NULL;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	char *data;
+	ssize_t n = 1;
+	size_t len = 0;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		snprintf(why, size, "%s", fd < 0 ? strerror(errno) : "is not a regular file");
+		if (fd >= 0)
+			close(fd);
+		return NULL;
+	}
+	data = zeroed(YAML_BYTES_MAX + 2, 1);
+	while (len <= YAML_BYTES_MAX && n > 0) {
+		n = read(fd, data + len, YAML_BYTES_MAX + 1 - len);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (n < 0) {
+		snprintf(why, size, "%s", strerror(errno));
+		free(data);
+		data = NULL;
+	}
+	close(fd);
+	*ret_len = len;
+	return data;
 }
 
-static char *joined(const char *dir, const char *name)
+static void parse(struct config *c, const char *data, size_t len, const struct msg_strs *base)
 {
-	char *path = NULL;
+	struct yaml_errors *bad = zeroed(1, sizeof *bad);
+	struct yaml_node *root = yaml_tree_parse(data, len, bad);
 
-	if (dir && *dir && asprintf(&path, "%s/%s", dir, name) < 0)
+	for (size_t i = 0; i < bad->count; i++)
+		load_error_at(c, bad->items[i].line, bad->items[i].column, "%s",
+			      bad->items[i].text);
+	if (root)
+		take_root(c, root, base);
+	yaml_tree_free(root);
+	free(bad);
+	settle_errors(c);
+}
+
+struct config *config_parse(const char *path, const char *data, size_t len,
+			    const struct msg_strs *base_environment)
+{
+	struct config *c = config_defaults();
+
+	if (!c)
+		return NULL;
+	c->file = strdup(path);
+	if (!c->file)
 		abort();
-	return path;
+	parse(c, data, len, base_environment);
+	return c;
 }
 
-char *config_find(const char *given)
+struct config *config_load(const char *path, const struct msg_strs *base_environment)
 {
-	const char *home = getenv("HOME");
-	char *path;
+	struct config *c;
+	char why[200], *data;
+	size_t len = 0;
 
-	if (given)
-		return strdup(given);
-	if (getenv("LOPS_CONFIG") && *getenv("LOPS_CONFIG"))
-		return strdup(getenv("LOPS_CONFIG"));
-	path = if_there(strdup("lops.yaml"));
-	path = path ? path : if_there(strdup(".claude-mpm/local-ops-config.yaml"));
-	path = path ? path : if_there(joined(getenv("XDG_CONFIG_HOME"), "lops/lops.yaml"));
-	path = path ? path : if_there(joined(home, ".config/lops/lops.yaml"));
-	return path ? path : if_there(strdup("/etc/lops/lops.yaml"));
+	data = read_whole(path, &len, why, sizeof why);
+	if (data) {
+		c = config_parse(path, data, len, base_environment);
+		free(data);
+		return c;
+	}
+	c = config_defaults();
+	if (!c)
+		return NULL;
+	c->file = strdup(path);
+	if (!c->file)
+		abort();
+	load_error_at(c, 0, 0, "%s", why);
+	return c;
 }
