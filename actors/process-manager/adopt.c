@@ -89,12 +89,23 @@ static void adopt_half_stopped(void *arg, struct deployment *d)
 		manager_of(q->a)->os->sweep(q->a, d, 9);
 }
 
+/* Exits that nobody waits for any more: said and journalled, then the deployment was deleted or
+ * started anew, and only the confirmation was cut off. */
+static void confirm_leftovers(struct actor *a, const struct tree_table *t)
+{
+	for (int i = 0; t && i < atomic_load(&t->high); i++)
+		if (tree_state_of(atomic_load(&t->slots[i].word)) == TREE_EXITED &&
+		    !deployment_of_instance(manager_of(a), t->slots[i].instance))
+			manager_of(a)->os->confirm(a, t->slots[i].instance);
+}
+
 void adopt_all(struct actor *a)
 {
 	struct adoption q = {.a = a, .table = manager_of(a)->table};
 
 	deployment_each(manager_of(a), adopt_one, &q);
 	deployment_each(manager_of(a), adopt_half_stopped, &q);
+	confirm_leftovers(a, q.table);
 	manager_of(a)->os->flush(a);
 	if (!manager_of(a)->resumed)
 		jobs_resume(a);

@@ -58,6 +58,7 @@ static struct publish transition(const struct deployment *d, const char *kind)
 {
 	return (struct publish){.deployment = d->id,
 				.did = msg_did(kind, d->id, d->instance, 0),
+				.cause = d->handled_seq, /* the last command applied to it */
 				.uid = MSG_UID_NONE};
 }
 
@@ -370,7 +371,9 @@ static void say_exited(struct actor *a, struct deployment *d, const struct exit_
 	x.how = how;
 	x.reason = d->reason;
 	x.uptime_seconds = d->end_time - d->start_time;
-	to.root = !d->asked && !d->command_seq;
+	if (!d->asked)
+		to.cause = 0;
+	to.root = !d->asked; /* a fact observed */
 	d->exit_instance = d->instance;
 	d->exit_number = publish_process_exited(a, &to, &x);
 	if (!d->exit_number) /* said by an earlier incarnation of ours */

@@ -229,6 +229,22 @@ static void start_manager(void)
 	network_attach(END_MANAGER, &manager);
 }
 
+/* As the coordinator does: what was finished while it was dead is looked up. */
+static void found_finished(struct actor *a, void *arg, const struct event *ev)
+{
+	(void)arg;
+	if (ev && ev->type == &MSG_command_finished)
+		on_finished(a, ev, ev->body);
+}
+
+static void look_up(uint32_t n)
+{
+	char text[32];
+
+	snprintf(text, sizeof text, "request-%u", n);
+	actor_get_by_did(&client, msg_did("finished", text, 0, 0), found_finished, NULL);
+}
+
 static void start_client(void)
 {
 	struct actor_host host = {.arg = &client,
@@ -248,8 +264,10 @@ static void start_client(void)
 	network_attach(END_CLIENT, &client);
 	/* What is not known to be finished is sent again, with the same ids. */
 	for (uint32_t n = oldest_open; n < n_requests; n++)
-		if (!requests[n].finished)
+		if (!requests[n].finished) {
 			send_request(n);
+			look_up(n);
+		}
 }
 
 static void kill_end(enum end e)
@@ -429,6 +447,44 @@ static bool at_rest(void)
 	       actor_bus_is_up(&client);
 }
 
+/* The newest events, for whoever looks into a violation. */
+static bool show_row(void *arg, uint64_t seq, const uint8_t *rec, uint32_t len)
+{
+	static uint8_t copy[MSG_FRAME_MAX];
+	static struct codec_arena arena;
+	struct door_reader r;
+	struct door_record parts;
+	const struct msg_type *type;
+	struct msg_header h;
+	void *body;
+
+	(void)arg;
+	memcpy(copy, rec, len);
+	r = door_reader_over(copy, len);
+	if (!door_read_record(&r, &parts) ||
+	    msg_header_decode(parts.header, parts.header_len, &h) < 0)
+		return true;
+	type = msg_type_of(parts.topic.at, parts.topic.len);
+	codec_arena_reset(&arena);
+	body = codec_arena_alloc(&arena, type->body.size);
+	fprintf(stderr, "%6llu %10.3f <- %-6llu %.*s ", (unsigned long long)seq,
+		(double)(h.mono_ns % UINT64_C(1000000000000000)) / 1e9, (unsigned long long)h.cause,
+		(int)parts.topic.len, parts.topic.at);
+	if (msg_body_decode(&type->body, parts.body, parts.body_len, &arena, body, NULL) == 0)
+		msg_body_print(&type->body, body, stderr);
+	fputc('\n', stderr);
+	return true;
+}
+
+static void show_newest(uint64_t n)
+{
+	struct journal *j = journal_model_current();
+	uint64_t head = journal_head(j);
+
+	if (getenv("LOPS_SIM_SHOW"))
+		journal_read(j, head > n ? head - n : 0, UINT32_MAX, show_row, NULL);
+}
+
 /* No new faults: everything that was asked for comes to its end. */
 static void settle(void)
 {
@@ -445,6 +501,8 @@ static void settle(void)
 	if (kernel_unconfirmed())
 		violated("%llu exits are never confirmed",
 			 (unsigned long long)kernel_unconfirmed());
+	if (world.violations)
+		show_newest(getenv("LOPS_SIM_SHOW") ? strtoull(getenv("LOPS_SIM_SHOW"), NULL, 10) : 0);
 	deployment_each(manager_of(&manager), check_deployment, NULL);
 	kernel_each_living(check_process, NULL);
 	world.quiet = false;
