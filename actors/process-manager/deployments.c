@@ -72,6 +72,12 @@ void deployment_remove(struct actor *a, struct deployment *d)
 	for (uint32_t i = 0; i < m->n_exiting; i++)
 		if (m->exiting[i] == d)
 			m->exiting[i--] = m->exiting[--m->n_exiting];
+	while (d->waiters) {
+		struct waiter *w = d->waiters;
+
+		d->waiters = w->next;
+		free(w);
+	}
 	*at = d->next;
 	m->n--;
 	free(d->spec);
