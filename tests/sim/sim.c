@@ -502,7 +502,8 @@ static void settle(void)
 		violated("%llu exits are never confirmed",
 			 (unsigned long long)kernel_unconfirmed());
 	if (world.violations)
-		show_newest(getenv("LOPS_SIM_SHOW") ? strtoull(getenv("LOPS_SIM_SHOW"), NULL, 10) : 0);
+		show_newest(getenv("LOPS_SIM_SHOW") ? strtoull(getenv("LOPS_SIM_SHOW"), NULL, 10)
+						    : 0);
 	deployment_each(manager_of(&manager), check_deployment, NULL);
 	kernel_each_living(check_process, NULL);
 	world.quiet = false;
