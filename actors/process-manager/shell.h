@@ -18,7 +18,7 @@ struct shell {
 	struct tree_table *table;
 	uint8_t *arena;
 	int fds[5]; /* table, arena, lock, listening, notify; -1 */
-	struct actor_timer reconnect, sweep;
+	struct actor_timer reconnect, sweep, watch;
 	uint32_t failures;
 	uint64_t rescued_ms;     /* when a new pair was made */
 	struct tree_message out; /* starts being gathered */

@@ -21,7 +21,9 @@ enum {
 	RECONNECT_MS = 20,
 	RECONNECT_MAX_MS = 500,
 	FAILURES_BEFORE_RESCUE = 3,
-	RESCUE_PATIENCE_MS = 5000
+	RESCUE_PATIENCE_MS = 3000,
+	RESCUE_PAUSE_MS = 50,
+	WATCH_MS = 1000
 };
 
 static void on_readable(struct actor *a, int fd, uint32_t events, void *arg);
@@ -130,6 +132,20 @@ static void rescue(struct actor *a)
 		waitpid(pid, NULL, 0);
 }
 
+static void try_connect(struct actor *a, struct actor_timer *t);
+
+/* A connection that waits in the queue of a pair that died is never ended by anybody. */
+static void watch_pair(struct actor *a, struct actor_timer *t)
+{
+	struct shell *s = shell_of(a);
+
+	actor_timer_set(a, t, actor_now_ms(a) + WATCH_MS);
+	if (!s->table || pair_lives(s) || atomic_load(&s->table->stop))
+		return;
+	disconnect(a);
+	try_connect(a, NULL);
+}
+
 static void try_connect(struct actor *a, struct actor_timer *t)
 {
 	struct shell *s = shell_of(a);
@@ -138,10 +154,13 @@ static void try_connect(struct actor *a, struct actor_timer *t)
 	(void)t;
 	if (s->fd >= 0)
 		return;
-	/* The listening socket is ours too, so a connection succeeds though both members are dead.
-	 */
-	if (s->table && !pair_lives(s))
+	/* The listening socket is ours too: a connection would succeed though both members are
+	 * dead, and never be answered. */
+	if (s->table && !pair_lives(s)) {
 		rescue(a);
+		actor_timer_set(a, &s->reconnect, actor_now_ms(a) + RESCUE_PAUSE_MS);
+		return;
+	}
 	s->fd = tree_connect(actor_run_dir(a));
 	if (s->fd < 0) {
 		s->fd = -1;
@@ -476,6 +495,8 @@ int tree_port_open(struct actor *a)
 	for (int i = 0; i < 5; i++)
 		s->fds[i] = -1;
 	s->reconnect.fn = try_connect;
+	s->watch.fn = watch_pair;
+	watch_pair(a, &s->watch);
 	try_connect(a, NULL);
 	return 0;
 }
