@@ -83,7 +83,8 @@ void worker_confirm(int slot)
 
 	carry_out_order(slot);
 	/* An order that the end did not call for serves no more. */
-	if (s->order >= 0 && pair.table->slots[s->order].after == s->instance)
+	if (s->order >= 0 && pair.table->slots[s->order].after == s->instance &&
+	    state_of(&pair.table->slots[s->order]) == TREE_ORDERED)
 		slots_revoke(pair.table, pair.table->slots[s->order].instance);
 	s->pidfd = -1;
 	MARK(12);

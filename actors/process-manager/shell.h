@@ -20,6 +20,7 @@ struct shell {
 	int fds[5]; /* table, arena, lock, listening, notify; -1 */
 	struct actor_timer reconnect, sweep, watch;
 	uint32_t failures;
+	uint64_t heard_ms;       /* the last word of lops-init */
 	uint64_t rescued_ms;     /* when a new pair was made */
 	struct tree_message out; /* starts being gathered */
 	struct tree_message confirms;

@@ -23,7 +23,8 @@ enum {
 	FAILURES_BEFORE_RESCUE = 3,
 	RESCUE_PATIENCE_MS = 3000,
 	RESCUE_PAUSE_MS = 50,
-	WATCH_MS = 1000
+	WATCH_MS = 1000,
+	SILENCE_MS = 3000
 };
 
 static void on_readable(struct actor *a, int fd, uint32_t events, void *arg);
@@ -134,16 +135,43 @@ static void rescue(struct actor *a)
 
 static void try_connect(struct actor *a, struct actor_timer *t);
 
+static void ping(struct actor *a)
+{
+	static struct tree_message m = {.op = TREE_PING};
+
+	if (shell_of(a)->fd >= 0 && tree_send(shell_of(a)->fd, &m) < 0)
+		disconnect(a);
+}
+
+/* Both members may be stopped, with nobody left to continue either. */
+static void wake_pair(struct actor *a)
+{
+	struct shell *s = shell_of(a);
+
+	for (int k = 0; k < TREE_MEMBERS; k++)
+		if (member_lives(&s->table->members[k]))
+			kill(atomic_load(&s->table->members[k].pid), SIGCONT);
+	s->heard_ms = actor_now_ms(a);
+	disconnect(a);
+}
+
 /* A connection that waits in the queue of a pair that died is never ended by anybody. */
 static void watch_pair(struct actor *a, struct actor_timer *t)
 {
 	struct shell *s = shell_of(a);
 
 	actor_timer_set(a, t, actor_now_ms(a) + WATCH_MS);
-	if (!s->table || pair_lives(s) || atomic_load(&s->table->stop))
+	if (!s->table || atomic_load(&s->table->stop))
 		return;
-	disconnect(a);
-	try_connect(a, NULL);
+	if (!pair_lives(s)) {
+		disconnect(a);
+		try_connect(a, NULL);
+		return;
+	}
+	if (actor_now_ms(a) > s->heard_ms + SILENCE_MS)
+		wake_pair(a);
+	else
+		ping(a);
 }
 
 static void try_connect(struct actor *a, struct actor_timer *t)
@@ -318,6 +346,7 @@ static void on_readable(struct actor *a, int fd, uint32_t events, void *arg)
 			disconnect(a);
 			break;
 		}
+		s->heard_ms = actor_now_ms(a);
 		take(a, &m, fds, n);
 	}
 	manager_of(a)->os->flush(a);
