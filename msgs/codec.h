@@ -55,6 +55,9 @@ void msg_body_json(const struct msg_record *rec, const void *body, FILE *out);
 int msg_raw_json(const uint8_t *data, size_t len, FILE *out);
 void msg_json_string(const char *s, size_t len, FILE *out); /* with the quotes */
 
+/* Whether it has a value: not null, false, 0 or empty. */
+bool msg_field_is_known(const struct msg_field *f, const void *place);
+
 /* One field's value. */
 void msg_field_json(const struct msg_field *f, const void *place, FILE *out);
 

@@ -143,7 +143,7 @@ static int put_list(const struct msg_field *f, const struct msg_recs *list, stru
 	return err;
 }
 
-static bool is_known(const struct msg_field *f, const void *place)
+bool msg_field_is_known(const struct msg_field *f, const void *place)
 {
 	switch (f->kind) {
 	case MSG_BOOL:
@@ -171,7 +171,7 @@ static bool is_written(const struct msg_field *f, const void *place)
 	bool empty_is_a_value = f->kind == MSG_BOOL || f->kind == MSG_U64 || f->kind >= MSG_STRS ||
 				f->kind == MSG_BIN;
 
-	return is_known(f, place) || (f->required && empty_is_a_value);
+	return msg_field_is_known(f, place) || (f->required && empty_is_a_value);
 }
 
 static int put_field(const struct msg_field *f, const void *place, struct codec_buffer *b,

@@ -83,16 +83,7 @@ int main(int argc, char **argv)
 #define END_RECORD(name)
 #define BEGIN_EVENT(name, topic, flags, key, doc)
 #define END_EVENT(name)
-#define F_BOOL(f, req, doc)
-#define F_I64(f, req, doc)
-#define F_U64(f, req, doc)
-#define F_F64(f, req, doc)
-#define F_STR(f, req, doc)
-#define F_BIN(f, req, doc)
-#define F_STRS(f, req, doc)
-#define F_I64S(f, req, doc)
-#define F_REC(f, rec, req, doc)
-#define F_RECS(f, rec, req, doc)
+#include "msgs/schema/no_fields.def"
 #include "msgs/schema/schema.def"
 #include "msgs/schema/clear.def"
 	return 0;

@@ -62,16 +62,7 @@
 #include "msgs/schema/schema.def"
 #include "msgs/schema/clear.def"
 
-#define F_BOOL(f, req, doc)
-#define F_I64(f, req, doc)
-#define F_U64(f, req, doc)
-#define F_F64(f, req, doc)
-#define F_STR(f, req, doc)
-#define F_BIN(f, req, doc)
-#define F_STRS(f, req, doc)
-#define F_I64S(f, req, doc)
-#define F_REC(f, rec, req, doc)
-#define F_RECS(f, rec, req, doc)
+#include "msgs/schema/no_fields.def"
 #define LAYOUT(name_, text)                                                                        \
 	{                                                                                          \
 		.name = #name_, .doc = (text), .fields = fields_of_##name_,                        \
@@ -86,16 +77,7 @@
 #include "msgs/schema/schema.def"
 #include "msgs/schema/clear.def"
 
-#define F_BOOL(f, req, doc)
-#define F_I64(f, req, doc)
-#define F_U64(f, req, doc)
-#define F_F64(f, req, doc)
-#define F_STR(f, req, doc)
-#define F_BIN(f, req, doc)
-#define F_STRS(f, req, doc)
-#define F_I64S(f, req, doc)
-#define F_REC(f, rec, req, doc)
-#define F_RECS(f, rec, req, doc)
+#include "msgs/schema/no_fields.def"
 #define BEGIN_RECORD(name, doc)
 #define END_RECORD(name)
 #define BEGIN_EVENT(name, topic, flags, key, doc) &MSG_##name,

@@ -32,16 +32,7 @@ union actor_handler_fn {
 #define BEGIN_EVENT(name, topic, flags, key, doc)                                                  \
 	void (*name)(struct actor *, const struct event *, const struct name *);
 #define END_EVENT(name)
-#define F_BOOL(f, req, doc)
-#define F_I64(f, req, doc)
-#define F_U64(f, req, doc)
-#define F_F64(f, req, doc)
-#define F_STR(f, req, doc)
-#define F_BIN(f, req, doc)
-#define F_STRS(f, req, doc)
-#define F_I64S(f, req, doc)
-#define F_REC(f, rec, req, doc)
-#define F_RECS(f, rec, req, doc)
+#include "msgs/schema/no_fields.def"
 #include "msgs/schema/schema.def"
 #include "msgs/schema/clear.def"
 	void (*any)(struct actor *, const struct event *, const void *);
@@ -145,16 +136,7 @@ uint64_t actor_publish(struct actor *a, const struct msg_type *type, const struc
 		return actor_publish(a, &MSG_##name, to, body);                                    \
 	}
 #define END_EVENT(name)
-#define F_BOOL(f, req, doc)
-#define F_I64(f, req, doc)
-#define F_U64(f, req, doc)
-#define F_F64(f, req, doc)
-#define F_STR(f, req, doc)
-#define F_BIN(f, req, doc)
-#define F_STRS(f, req, doc)
-#define F_I64S(f, req, doc)
-#define F_REC(f, rec, req, doc)
-#define F_RECS(f, rec, req, doc)
+#include "msgs/schema/no_fields.def"
 #include "msgs/schema/schema.def"
 #include "msgs/schema/clear.def"
 
