@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include "msgs/door.h"
 
-#define TAIL_BYTES   (4u * 1024 * 1024)
-#define TAIL_ENTRIES 32768u
+#define TAIL_BYTES   (1u * 1024 * 1024)
+#define TAIL_ENTRIES 8192u
 
 struct tail_entry {
 	uint64_t seq; /* 0: ephemeral */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct loop {
 	int epoll, signals, status;
 	bool ended;
 	uint64_t next_beat_ms, next_ping_ms;
+	uint64_t trimmed_at; /* events handled when memory was last given back */
 };
 
 static uint64_t clock_ns(clockid_t id)
@@ -398,6 +400,10 @@ static void every_second(struct loop *l)
 	if (now >= l->next_ping_ms && l->actor.bus_up) {
 		bus_client_ping(&l->actor.bus, now);
 		l->next_ping_ms = now + PING_MS;
+		/* After a burst: what it needed goes back to the system. */
+		if (l->actor.handled != l->trimmed_at)
+			malloc_trim(0);
+		l->trimmed_at = l->actor.handled;
 	}
 }
 
