@@ -95,6 +95,15 @@ void out_status_json(FILE *f, const struct process_record *p);
 void out_upper(char *ret_text, size_t size, const char *word);
 void out_span(char *ret_text, size_t size, double seconds); /* 3d 4h */
 
+/* --- leftovers.c: marked processes that the set does not run --- */
+enum { LEFTOVERS_MAX = 8192 };
+struct leftovers {
+	uint64_t instances[LEFTOVERS_MAX]; /* that run */
+	uint32_t n;
+};
+void leftovers_note(void *arg, const struct api_answer *part); /* a link_part_fn */
+void leftovers_each(const struct leftovers *known, void (*fn)(const char *pid, uint64_t instance));
+
 /* --- status.c --- */
 int status_show(const char *id, bool json);
 int status_of(const char *id); /* its exit status, nothing printed */

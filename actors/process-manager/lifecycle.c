@@ -132,6 +132,17 @@ static int choose_port(struct actor *a, struct deployment *d, char *why, size_t 
 	return 0;
 }
 
+/* A limit that is not kept is said, not passed over. */
+static void note_limits(struct actor *a, struct deployment *d)
+{
+	const struct limits_record *l = &d->spec->limits;
+
+	if (l->memory_max_mb != MSG_NONE || l->cpu_percent != MSG_NONE || l->pids_max != MSG_NONE)
+		jobs_note(a, d,
+			  "memory_max_mb, cpu_percent and pids_max need cgroups, which are not "
+			  "used yet: they are not enforced");
+}
+
 void life_start(struct actor *a, struct deployment *d)
 {
 	struct manager *m = manager_of(a);
@@ -142,6 +153,7 @@ void life_start(struct actor *a, struct deployment *d)
 	int status;
 
 	d->wants_run = true;
+	note_limits(a, d);
 	status = choose_port(a, d, text, sizeof text);
 	why = status ? text : NULL;
 	if (!status) {
