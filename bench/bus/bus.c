@@ -167,8 +167,7 @@ static void *follow(void *arg)
 	snprintf(name, sizeof name, "s%llu", (unsigned long long)sub->id);
 	s = sub->bare ? dealer(forward_at) : on_bus(name, sub->id);
 	if (sub->bare) {
-		zmq_send(s, "s", 1, 0);
-		atomic_fetch_add(&ready_subs, 1);
+		zmq_send(s, "s", 1, 0); /* the forwarder says when it is heard */
 	} else {
 		subscribe(s, sub->topic);
 	}
@@ -195,9 +194,9 @@ static void *follow(void *arg)
 	return NULL;
 }
 
-static uint64_t acknowledged(void *s, bool wait)
+/* The newest number that is settled; `number` when nothing came. */
+static uint64_t acknowledged(void *s, uint64_t number, bool wait)
 {
-	static uint64_t number;
 	uint8_t data[256];
 	int n;
 
@@ -227,11 +226,10 @@ static void publish_all(uint64_t n, const char *topic)
 			put_event(&w, "bench", incarnation, ++sent, topic);
 		zmq_send(s, w.data, w.len, 0);
 		while (sent > acked + WINDOW)
-			acked = acknowledged(s, true);
+			acked = acknowledged(s, acked, true);
 	}
 	while (acked < n)
-		acked = acknowledged(s, true);
-	acknowledged(s, false);
+		acked = acknowledged(s, acked, true);
 	zmq_close(s);
 }
 
@@ -261,6 +259,7 @@ static void *forward(void *arg)
 		if (len == 1 && n < SUBS_MAX) {
 			memcpy(ids[n], id, (size_t)id_len);
 			lens[n++] = id_len;
+			atomic_fetch_add(&ready_subs, 1);
 			continue;
 		}
 		passed++;
