@@ -5,7 +5,7 @@ set -u
 
 build='cmake ninja-build pkg-config gcc libc6-dev libzmq3-dev libmsgpack-dev libyaml-dev libsqlite3-dev libpcre2-dev'
 demo='nginx-light redis-server python3 curl'
-test="clang clang-format shellcheck libcmocka-dev python3-zmq python3-msgpack sqlite3 jq strace procps util-linux"
+test="git clang clang-format shellcheck libcmocka-dev python3-zmq python3-msgpack sqlite3 jq strace procps util-linux"
 
 case ${1:-build} in
 build) wanted=$build ;;
