@@ -72,25 +72,53 @@ static int unreachable(int err)
 		    run, strerror(-err));
 }
 
-/* All of it within the time: 0, -ETIMEDOUT, -EPIPE. */
-static int read_all(int fd, uint8_t *to, size_t len, double deadline)
-{
-	while (len) {
-		struct pollfd p = {.fd = fd, .events = POLLIN};
-		double left = deadline - now_s();
-		ssize_t n;
+/* What came and was not looked at yet: one read takes many frames. */
+static struct {
+	uint8_t data[API_HEAD_BYTES + API_FRAME_MAX];
+	size_t at, len;
+} inbox;
 
-		if (left <= 0 || (poll(&p, 1, (int)(left * 1000) + 1) == 0))
-			return -ETIMEDOUT;
-		n = recv(fd, to, len, MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+/* Until so many bytes are there, within the time: 0, -ETIMEDOUT, -EPIPE. */
+static int fill_to(int fd, size_t want, double deadline)
+{
+	if (inbox.len - inbox.at >= want)
+		return 0;
+	memmove(inbox.data, inbox.data + inbox.at, inbox.len - inbox.at);
+	inbox.len -= inbox.at;
+	inbox.at = 0;
+	while (inbox.len < want) {
+		ssize_t n = recv(fd, inbox.data + inbox.len, sizeof inbox.data - inbox.len,
+				 MSG_DONTWAIT);
+		struct pollfd p = {.fd = fd, .events = POLLIN};
+		double left;
+
+		if (n > 0) {
+			inbox.len += (size_t)n;
 			continue;
-		if (n <= 0)
+		}
+		if (n == 0 || (errno != EAGAIN && errno != EINTR))
 			return -EPIPE;
-		to += n;
-		len -= (size_t)n;
+		left = deadline - now_s();
+		if (left <= 0 || poll(&p, 1, (int)(left * 1000) + 1) == 0)
+			return -ETIMEDOUT;
 	}
 	return 0;
+}
+
+/* The next frame's body, borrowed until the next call. */
+static int next_frame(int fd, double deadline, const uint8_t **ret_body, size_t *ret_len)
+{
+	int err = fill_to(fd, API_HEAD_BYTES, deadline);
+
+	if (err)
+		return err;
+	*ret_len = api_frame_length(inbox.data + inbox.at);
+	if (*ret_len > API_FRAME_MAX)
+		return -EPROTO;
+	err = fill_to(fd, API_HEAD_BYTES + *ret_len, deadline);
+	*ret_body = inbox.data + inbox.at + API_HEAD_BYTES;
+	inbox.at += err ? 0 : API_HEAD_BYTES + *ret_len;
+	return err;
 }
 
 static int send_call(int fd, const struct api_call *call)
@@ -133,40 +161,36 @@ static void say_notes(const struct api_answer *answer)
 		fputs("lops: the bus is away; what is shown may be old\n", stderr);
 }
 
+/* Of a part that a lost connection brought twice, the second is passed over. */
+static void take(struct receipt *r, const struct api_answer *answer, link_part_fn *part, void *arg)
+{
+	r->status = (int)answer->status;
+	snprintf(r->message, sizeof r->message, "%s", answer->message ? answer->message : "");
+	if (answer->part < r->parts)
+		return;
+	r->parts = answer->part + 1;
+	say_notes(answer);
+	if (part && answer->status == 0)
+		part(arg, answer);
+}
+
 static int receive(int fd, double deadline, struct receipt *ret_r, link_part_fn *part, void *arg)
 {
 	static struct codec_arena arena;
 	struct api_answer answer = {.more = true};
-	uint8_t head[API_HEAD_BYTES], *data;
 
+	inbox.at = inbox.len = 0;
 	while (answer.more) {
-		uint32_t len;
-		int err = read_all(fd, head, sizeof head, deadline);
+		const uint8_t *body;
+		size_t len;
+		int err = next_frame(fd, deadline, &body, &len);
 
-		len = err ? 0 : api_frame_length(head);
-		if (err || len > API_FRAME_MAX)
-			return err ? err : -EPROTO;
-		data = malloc(len + 1);
-		if (!data)
-			abort();
-		err = read_all(fd, data, len, deadline);
 		codec_arena_reset(&arena);
-		if (!err && msg_body_decode(&REC_api_answer, data, len, &arena, &answer, NULL) < 0)
+		if (!err && msg_body_decode(&REC_api_answer, body, len, &arena, &answer, NULL) < 0)
 			err = -EPROTO;
-		if (!err) {
-			ret_r->status = (int)answer.status;
-			snprintf(ret_r->message, sizeof ret_r->message, "%s",
-				 answer.message ? answer.message : "");
-			if (answer.part >= ret_r->parts) {
-				ret_r->parts = answer.part + 1;
-				say_notes(&answer);
-				if (part && answer.status == 0)
-					part(arg, &answer);
-			}
-		}
-		free(data);
 		if (err)
 			return err;
+		take(ret_r, &answer, part, arg);
 	}
 	return 0;
 }

@@ -90,7 +90,10 @@ extern double link_patience_seconds; /* 30 unless a command may take longer */
 /* --- output.c --- */
 void out_text(FILE *f, const char *text); /* escaped for a terminal */
 bool out_has_colour(void);
-void out_process_json(FILE *f, const struct process_record *p, bool with_health);
+double out_now(void); /* seconds since the epoch */
+enum { OUT_NUMBER_MAX = 24 };
+const char *out_number(char buffer[OUT_NUMBER_MAX], int64_t n); /* somewhere in the buffer */
+void out_process_json(FILE *f, const struct process_record *p, bool with_health, double now);
 void out_status_json(FILE *f, const struct process_record *p);
 void out_upper(char *ret_text, size_t size, const char *word);
 void out_span(char *ret_text, size_t size, double seconds); /* 3d 4h */

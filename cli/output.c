@@ -60,70 +60,121 @@ void out_span(char *ret_text, size_t size, double seconds)
 		snprintf(ret_text, size, "%ldd %ldh", s / 86400, s / 3600 % 24);
 }
 
+double out_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+const char *out_number(char buffer[OUT_NUMBER_MAX], int64_t n)
+{
+	char *at = buffer + OUT_NUMBER_MAX - 1;
+	uint64_t rest = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+
+	*at = 0;
+	do {
+		*--at = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest);
+	if (n < 0)
+		*--at = '-';
+	return at;
+}
+
+/* --- JSON: without printf, for a list is thousands of these --- */
+
+static void put_name(FILE *f, const char *name)
+{
+	fputs_unlocked(",\"", f);
+	fputs_unlocked(name, f);
+	fputs_unlocked("\":", f);
+}
+
 static void put_int(FILE *f, const char *name, int64_t value)
 {
-	if (value == MSG_NONE)
-		fprintf(f, ",\"%s\":null", name);
-	else
-		fprintf(f, ",\"%s\":%lld", name, (long long)value);
+	char digits[OUT_NUMBER_MAX];
+
+	put_name(f, name);
+	fputs_unlocked(value == MSG_NONE ? "null" : out_number(digits, value), f);
 }
 
 static void put_string(FILE *f, const char *name, const char *value)
 {
-	fprintf(f, ",\"%s\":", name);
+	put_name(f, name);
 	if (value)
 		msg_json_string(value, strlen(value), f);
 	else
-		fputs("null", f);
+		fputs_unlocked("null", f);
 }
 
+static void put_bool(FILE *f, const char *name, bool value)
+{
+	put_name(f, name);
+	fputs_unlocked(value ? "true" : "false", f);
+}
+
+/* Seconds, not below 0, to the millisecond. */
 static void put_time(FILE *f, const char *name, double value)
 {
-	if (isnan(value))
-		fprintf(f, ",\"%s\":null", name);
-	else
-		fprintf(f, ",\"%s\":%.3f", name, value);
+	char digits[OUT_NUMBER_MAX];
+	uint64_t ms = value > 0 && value < 1e15 ? (uint64_t)(value * 1e3 + 0.5) : 0;
+
+	put_name(f, name);
+	if (isnan(value)) {
+		fputs_unlocked("null", f);
+		return;
+	}
+	fputs_unlocked(out_number(digits, (int64_t)(ms / 1000)), f);
+	putc_unlocked('.', f);
+	for (uint64_t unit = 100; unit; unit /= 10)
+		putc_unlocked((int)('0' + ms / unit % 10), f);
 }
 
-void out_process_json(FILE *f, const struct process_record *p, bool with_health)
+static void put_words(FILE *f, const char *name, const struct msg_strs *words)
 {
-	struct timespec t;
-	double uptime = (double)NAN;
+	put_name(f, name);
+	putc_unlocked('[', f);
+	for (uint32_t i = 0; i < words->count; i++) {
+		if (i)
+			putc_unlocked(',', f);
+		msg_json_string(words->items[i], strlen(words->items[i]), f);
+	}
+	putc_unlocked(']', f);
+}
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	if (p->pid != MSG_NONE && !isnan(p->start_time))
-		uptime = fmax(0, (double)t.tv_sec + (double)t.tv_nsec / 1e9 - p->start_time);
-	fputs("{\"deployment_id\":", f);
+void out_process_json(FILE *f, const struct process_record *p, bool with_health, double now)
+{
+	bool runs = p->pid != MSG_NONE && !isnan(p->start_time);
+
+	fputs_unlocked("{\"deployment_id\":", f);
 	msg_json_string(p->deployment_id, strlen(p->deployment_id), f);
 	put_int(f, "pid", p->pid);
 	put_int(f, "ppid", p->ppid);
 	put_string(f, "status", p->status);
 	put_string(f, "intent", p->intent);
 	put_int(f, "generation", (int64_t)p->generation);
-	fprintf(f, ",\"pending\":%s,\"command\":[", p->pending ? "true" : "false");
-	for (uint32_t i = 0; i < p->command.count; i++) {
-		fputs(i ? "," : "", f);
-		msg_json_string(p->command.items[i], strlen(p->command.items[i]), f);
-	}
-	fputc(']', f);
+	put_bool(f, "pending", p->pending);
+	put_words(f, "command", &p->command);
 	put_int(f, "port", p->port);
 	put_time(f, "start_time", p->start_time);
-	put_time(f, "uptime_seconds", uptime);
-	fputs(",\"memory_mb\":null,\"cpu_percent\":null", f);
+	put_time(f, "uptime_seconds", runs ? fmax(0, now - p->start_time) : (double)NAN);
+	fputs_unlocked(",\"memory_mb\":null,\"cpu_percent\":null", f);
 	put_string(f, "log_file", p->log_file);
 	put_int(f, "exit_code", p->exit_code);
 	put_int(f, "signal", p->signal);
 	put_int(f, "restarts", (int64_t)p->restarts);
 	put_string(f, "reason", p->reason);
 	put_string(f, "status_text", p->status_text);
-	fprintf(f, ",\"paused\":%s", p->paused ? "true" : "false");
-	fputs(with_health ? ",\"overall_status\":\"unknown\"}" : "}", f);
+	put_bool(f, "paused", p->paused);
+	fputs_unlocked(with_health ? ",\"overall_status\":\"unknown\"}" : "}", f);
 }
 
 void out_status_json(FILE *f, const struct process_record *p)
 {
 	fputs("{\"schema_version\":1,\"process\":", f);
-	out_process_json(f, p, false);
+	out_process_json(f, p, false, out_now());
 	fputs(",\"health\":{\"overall_status\":\"unknown\",\"last_check\":null,\"checks\":[]}", f);
 	fprintf(f,
 		",\"restart_history\":{\"total_restarts\":%llu,\"successful_restarts\":null,"

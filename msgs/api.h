@@ -17,6 +17,17 @@
  * buffer is as before. */
 int api_frame_append(const struct msg_record *rec, const void *body, struct codec_buffer *out);
 
+/* Records of processes that are encoded already, one behind the other. */
+struct api_rows {
+	const uint8_t *data;
+	size_t len;
+	uint32_t count;
+};
+
+/* The same for an answer whose `processes` are rows (NULL: its own). */
+int api_answer_append(const struct api_answer *answer, const struct api_rows *processes,
+		      struct codec_buffer *out);
+
 /* The length that a head announces. */
 uint32_t api_frame_length(const uint8_t head[API_HEAD_BYTES]);
 

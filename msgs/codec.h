@@ -35,6 +35,7 @@ struct codec_buffer {
 	size_t len, cap;
 };
 void codec_buffer_done(struct codec_buffer *b);
+int codec_buffer_add(struct codec_buffer *b, const void *data, size_t len); /* 0, -ENOMEM */
 
 /* Sets every field to "not known" / empty. Use it before filling a body. */
 void msg_body_init(const struct msg_record *rec, void *body);

@@ -34,6 +34,17 @@ static uint8_t *room(struct codec_buffer *b, size_t n)
 	return b->data + b->len - n;
 }
 
+int codec_buffer_add(struct codec_buffer *b, const void *data, size_t len)
+{
+	uint8_t *at = room(b, len);
+
+	if (!at)
+		return -ENOMEM;
+	if (len)
+		memcpy(at, data, len);
+	return 0;
+}
+
 static int put(struct codec_buffer *b, uint8_t tag, uint64_t v, size_t width)
 {
 	uint8_t *at = room(b, 1 + width);

@@ -43,16 +43,32 @@ static bool steers_a_terminal(uint32_t c)
 	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff;
 }
 
+/* Bytes from s on that stand for themselves. */
+static size_t plain_run(const uint8_t *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] >= 0x20 && s[n] < 0x7f && s[n] != '"' && s[n] != '\\')
+		n++;
+	return n;
+}
+
 void msg_json_string(const char *s, size_t len, FILE *out)
 {
 	const uint8_t *at = (const uint8_t *)s;
 	size_t i = 0;
 
-	fputc('"', out);
+	putc_unlocked('"', out);
 	while (i < len) {
 		uint32_t c = 0xfffd;
-		size_t n = code_point(at + i, len - i, &c);
+		size_t n = plain_run(at + i, len - i);
 
+		if (n) {
+			fwrite_unlocked(at + i, 1, n, out);
+			i += n;
+			continue;
+		}
+		n = code_point(at + i, len - i, &c);
 		if (c == '"' || c == '\\')
 			fprintf(out, "\\%c", (int)c);
 		else if (c == '\n')
@@ -62,10 +78,10 @@ void msg_json_string(const char *s, size_t len, FILE *out)
 		else if (n == 0 || steers_a_terminal(c))
 			fprintf(out, "\\u%04" PRIx32, c);
 		else
-			fwrite(at + i, 1, n, out);
+			fwrite_unlocked(at + i, 1, n, out);
 		i += n ? n : 1;
 	}
-	fputc('"', out);
+	putc_unlocked('"', out);
 }
 
 static void json_real(double v, FILE *out)

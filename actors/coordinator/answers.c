@@ -6,7 +6,7 @@
 #include <string.h>
 #include "actors/coordinator/coordinator.h"
 
-enum { PART_NODES = 3600, PART_BYTES = 160 * 1024, PART_ROWS = 256 };
+enum { PART_NODES = 3600, PART_BYTES = 160 * 1024 };
 
 static void begin(struct actor *a, const struct api_client *k, struct api_answer *ret_answer)
 {
@@ -52,34 +52,10 @@ void answer_values(struct actor *a, struct api_client *k)
 	api_client_say(a, k, &answer);
 }
 
-static void put_brief(struct process_record *to, const struct process_record *from)
-{
-	msg_body_init(&REC_process_record, to);
-	to->deployment_id = from->deployment_id;
-	to->status = from->status;
-	to->intent = from->intent;
-	to->generation = from->generation;
-	to->pid = from->pid;
-	to->port = from->port;
-	to->restarts = from->restarts;
-	to->start_time = from->start_time;
-	to->pending = from->pending;
-	to->paused = from->paused;
-}
-
-static size_t strs_bytes(const struct msg_strs *s)
-{
-	size_t bytes = 0;
-
-	for (uint32_t i = 0; i < s->count; i++)
-		bytes += strlen(s->items[i]) + 5;
-	return bytes;
-}
-
+/* Rows gathered into parts that stay within the bounds of a frame. */
 struct part {
-	struct process_record rows[PART_ROWS];
-	uint32_t n;
-	size_t nodes, bytes;
+	struct codec_buffer rows;
+	uint32_t n, nodes;
 	uint64_t number;
 };
 
@@ -90,47 +66,35 @@ static void say_part(struct actor *a, struct api_client *k, struct part *p, bool
 	begin(a, k, &answer);
 	answer.part = p->number++;
 	answer.more = more;
-	answer.processes = (struct process_record_list){.items = p->rows, .count = p->n};
-	api_client_say(a, k, &answer);
-	p->n = 0;
-	p->nodes = p->bytes = 0;
+	api_client_say_rows(a, k, &answer, &(struct api_rows){p->rows.data, p->rows.len, p->n});
+	p->rows.len = 0;
+	p->n = p->nodes = 0;
 }
 
 static void put_row(struct actor *a, struct api_client *k, struct part *p,
-		    const struct process_record *r, bool brief)
+		    const struct view_row *row, bool brief)
 {
-	size_t nodes = brief ? 21
-			     : 2U * REC_process_record.n_fields + 1 + r->command.count +
-				       r->groups.count + r->depends_on.count;
-	size_t bytes = brief ? 300
-			     : 2048 + strs_bytes(&r->command) + strs_bytes(&r->groups) +
-				       strs_bytes(&r->depends_on);
+	uint32_t nodes = brief ? row->brief_nodes : row->whole_nodes;
+	size_t len = brief ? row->brief_len : row->whole_len;
 
-	if (p->n &&
-	    (p->n == PART_ROWS || p->nodes + nodes > PART_NODES || p->bytes + bytes > PART_BYTES))
+	if (p->n && (p->nodes + nodes > PART_NODES || p->rows.len + len > PART_BYTES))
 		say_part(a, k, p, true);
-	if (brief)
-		put_brief(&p->rows[p->n], r);
-	else
-		p->rows[p->n] = *r;
+	codec_buffer_add(&p->rows, brief ? view_brief(row) : view_whole(row), len);
 	p->n++;
 	p->nodes += nodes;
-	p->bytes += bytes;
 }
 
 void answer_processes(struct actor *a, struct api_client *k, const struct targets *t, bool brief,
 		      const char *status)
 {
-	static struct part p;
+	struct part p = {.number = 0};
 
-	p.n = 0;
-	p.nodes = p.bytes = 0;
-	p.number = 0;
 	for (uint32_t i = 0; i < t->count; i++) {
-		const struct process_record *r = view_find(coordinator_of(a), t->ids[i]);
+		const struct view_row *row = view_find(coordinator_of(a), t->ids[i]);
 
-		if (r && (!status || strcmp(r->status, status) == 0))
-			put_row(a, k, &p, r, brief);
+		if (row && (!status || row->status == process_status_of(status)))
+			put_row(a, k, &p, row, brief);
 	}
 	say_part(a, k, &p, false);
+	codec_buffer_done(&p.rows);
 }

@@ -74,10 +74,16 @@ static bool write_out(struct actor *a, struct api_client *k)
 
 void api_client_say(struct actor *a, struct api_client *k, const struct api_answer *answer)
 {
+	api_client_say_rows(a, k, answer, NULL);
+}
+
+void api_client_say_rows(struct actor *a, struct api_client *k, const struct api_answer *answer,
+			 const struct api_rows *processes)
+{
 	struct coordinator *c = coordinator_of(a);
 	size_t before = k->out.cap;
 
-	if (api_frame_append(&REC_api_answer, answer, &k->out) < 0) {
+	if (api_answer_append(answer, processes, &k->out) < 0) {
 		actor_log(a, ACTOR_ERROR, "an answer could not be written; its client is let go");
 		k->closing = true;
 	}
@@ -216,7 +222,7 @@ static void say_busy(int fd)
 	busy.request = "";
 	busy.status = 7;
 	busy.message = "the set is busy: too many clients at once; try again";
-	if (api_frame_append(&REC_api_answer, &busy, &b) == 0)
+	if (api_answer_append(&busy, NULL, &b) == 0)
 		(void)!send(fd, b.data, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	codec_buffer_done(&b);
 	close(fd);

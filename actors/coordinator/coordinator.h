@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 #include "lib/actor/actor.h"
+#include "lib/policy/process_rule.h"
 #include "msgs/api.h"
 
 enum { CLIENTS_MAX = 2048, OUT_BYTES_MAX = 32 * 1024 * 1024, IDLE_MS = 60000 };
@@ -25,9 +26,13 @@ struct api_client {
 	size_t out_at;
 };
 
+/* What is known of a deployment, kept as it goes on the wire: an answer is a copy of bytes. */
 struct view_row {
-	struct process_record *record; /* free() */
-	uint64_t seq;
+	char *id;     /* malloc; the two encoded records lie behind it */
+	uint64_t seq; /* of the event that said so */
+	uint16_t brief_len, brief_nodes;
+	uint32_t whole_len, whole_nodes;
+	enum process_status status;
 };
 
 struct coordinator {
@@ -40,7 +45,8 @@ struct coordinator {
 	size_t out_bytes; /* held for all clients */
 	int listen_fd;
 	struct actor_timer sweep;
-	struct codec_arena arena;
+	struct codec_arena arena;   /* of the request being handled */
+	struct codec_arena scratch; /* of view.c, between two of its lines */
 	bool going_down;
 	char down_request[API_REQUEST_MAX + 1];
 	struct setup *setup;
@@ -56,7 +62,10 @@ static inline struct coordinator *coordinator_of(struct actor *a)
 /* --- view.c: what is known of each deployment --- */
 void view_take(struct coordinator *c, const struct process_record *r, uint64_t seq);
 void view_drop(struct coordinator *c, const char *id);
-struct process_record *view_find(const struct coordinator *c, const char *id);
+const struct view_row *view_find(const struct coordinator *c, const char *id);
+const uint8_t *view_brief(const struct view_row *row); /* encoded: what a line of `list` shows */
+const uint8_t *view_whole(const struct view_row *row); /* encoded: all of it */
+bool view_is_in_group(struct coordinator *c, const struct view_row *row, const char *group);
 uint32_t view_lower_bound(const struct coordinator *c, const char *id);
 void view_done(struct coordinator *c);
 
@@ -67,7 +76,7 @@ struct targets {
 	int status; /* not 0: what is wrong with them */
 	char message[400];
 };
-void targets_resolve(const struct coordinator *c, const struct msg_strs *words, bool all,
+void targets_resolve(struct coordinator *c, const struct msg_strs *words, bool all,
 		     struct targets *ret_t);
 
 /* --- requests.c: the verbs --- */
@@ -93,6 +102,8 @@ struct api_client *api_client_of(struct coordinator *c, uint32_t place, uint64_t
 uint32_t api_client_place(const struct coordinator *c, const struct api_client *k);
 /* Queues a part of the answer; the last ends the request. */
 void api_client_say(struct actor *a, struct api_client *k, const struct api_answer *answer);
+void api_client_say_rows(struct actor *a, struct api_client *k, const struct api_answer *answer,
+			 const struct api_rows *processes);
 
 /* --- setup.c: the file's deployments at `up`, and the orderly way down --- */
 void setup_begin(struct actor *a);

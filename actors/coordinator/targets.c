@@ -9,7 +9,7 @@
 #include "lib/policy/name_rule.h"
 
 struct resolving {
-	const struct coordinator *c;
+	struct coordinator *c;
 	struct targets *t;
 	bool *taken; /* by row */
 };
@@ -17,7 +17,7 @@ struct resolving {
 static void take(struct resolving *r, uint32_t row)
 {
 	if (!r->taken[row])
-		r->t->ids[r->t->count++] = r->c->rows[row].record->deployment_id;
+		r->t->ids[r->t->count++] = r->c->rows[row].id;
 	r->taken[row] = true;
 }
 
@@ -30,22 +30,14 @@ static void fail(struct targets *t, int status, const char *before, const char *
 	snprintf(t->message, sizeof t->message, "%s%.64s%s", before, word, after);
 }
 
-static bool is_in_group(const struct process_record *p, const char *group)
-{
-	for (uint32_t i = 0; i < p->groups.count; i++)
-		if (strcmp(p->groups.items[i], group) == 0)
-			return true;
-	return false;
-}
-
 static void take_many(struct resolving *r, const char *word)
 {
 	bool any = false, is_group = word[0] == '@';
 
 	for (uint32_t i = 0; i < r->c->n_rows; i++) {
-		const struct process_record *p = r->c->rows[i].record;
+		const struct view_row *row = &r->c->rows[i];
 
-		if (is_group ? is_in_group(p, word + 1) : name_glob(word, p->deployment_id)) {
+		if (is_group ? view_is_in_group(r->c, row, word + 1) : name_glob(word, row->id)) {
 			take(r, i);
 			any = true;
 		}
@@ -67,7 +59,7 @@ static void fail_ambiguous(struct resolving *r, const char *word, uint32_t first
 	at = (size_t)snprintf(t->message, sizeof t->message, "%.64s is ambiguous:", word);
 	for (uint32_t i = 0; i < n && i < 4; i++)
 		at += (size_t)snprintf(t->message + at, sizeof t->message - at, " %.64s",
-				       r->c->rows[first + i].record->deployment_id);
+				       r->c->rows[first + i].id);
 	if (n > 4)
 		snprintf(t->message + at, sizeof t->message - at, " and %u more", n - 4);
 }
@@ -77,18 +69,17 @@ static void take_prefix(struct resolving *r, const char *word)
 	uint32_t first = view_lower_bound(r->c, word), n = 0;
 	size_t len = strlen(word);
 
-	while (first + n < r->c->n_rows &&
-	       strncmp(r->c->rows[first + n].record->deployment_id, word, len) == 0)
+	while (first + n < r->c->n_rows && strncmp(r->c->rows[first + n].id, word, len) == 0)
 		n++;
 	if (len == 0 || n == 0)
 		fail(r->t, 4, "no deployment is named ", word, "");
-	else if (n == 1 || !r->c->rows[first].record->deployment_id[len])
+	else if (n == 1 || !r->c->rows[first].id[len])
 		take(r, first);
 	else
 		fail_ambiguous(r, word, first, n);
 }
 
-void targets_resolve(const struct coordinator *c, const struct msg_strs *words, bool all,
+void targets_resolve(struct coordinator *c, const struct msg_strs *words, bool all,
 		     struct targets *ret_t)
 {
 	struct resolving r = {.c = c, .t = ret_t};
