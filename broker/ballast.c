@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 enum { BALLAST_BYTES = 4 * 1024 * 1024 };
@@ -28,12 +29,16 @@ bool ballast_give_up(const char *state_dir)
 bool ballast_take(const char *state_dir)
 {
 	char path[PATH_MAX];
+	struct statvfs fs;
 	struct stat st;
 	int fd, err;
 
 	path_of(state_dir, path, sizeof path);
 	if (lstat(path, &st) == 0 && st.st_size == BALLAST_BYTES)
 		return true;
+	/* Not the last room there is: what is taken must not be given up at the next turn. */
+	if (statvfs(state_dir, &fs) < 0 || fs.f_bavail * fs.f_frsize < 2 * BALLAST_BYTES)
+		return false;
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;

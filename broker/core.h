@@ -46,6 +46,16 @@ bool core_turn_has_room(const struct core *c);
 /* Commits, acknowledges, delivers. 0 or the journal's error: nothing of the turn was kept, the
  * broker must end and be restarted. *ret_more: somebody has credit left and rows to come. */
 int core_turn_end(struct core *c, bool *ret_more);
+/* After a turn that the journal could not keep: nothing of it is known any more, and every peer is
+ * told to say hello again, upon which it sends what was not acknowledged. Closed: nothing published
+ * is taken until the next call; questions are answered. */
+void core_start_anew(struct core *c, bool closed);
+/* Says bus.degraded to who follows it, and to whoever will, until the next call. */
+void core_say_degraded(struct core *c, const char *state, const char *message);
+struct core_retention { /* what an actor asked for */
+	uint64_t age_ms, bytes;
+};
+struct core_retention core_retention(const struct core *c); /* zeros: nobody did */
 uint32_t core_peers(const struct core *c);
 uint64_t core_refused(const struct core *c); /* packets and events refused so far */
 uint64_t core_published(const struct core *c);

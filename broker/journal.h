@@ -48,8 +48,14 @@ int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq);
 /* Ends the turn. sync: on disk before it returns. An error means nothing of the turn is kept. */
 int journal_commit(struct journal *j, bool sync);
 
+/* Nothing of the turn is kept, after an error or on purpose; the journal stays open. */
+int journal_abandon(struct journal *j);
+
 /* --- looking things up (never open over a turn) --- */
 uint64_t journal_seq_of_did(struct journal *j, uint64_t did); /* 0: none */
+/* By its publisher's own number: walks the rows from the newest on, 0: none. */
+uint64_t journal_seq_of_id(struct journal *j, const char *sender, uint64_t incarnation,
+			   uint64_t number);
 uint64_t journal_sender_number(struct journal *j, const char *sender, uint64_t incarnation);
 uint64_t journal_cursor(struct journal *j, const char *cursor, bool *ret_known);
 int journal_read(struct journal *j, uint64_t after, uint32_t limit, journal_row_fn *fn, void *arg);
@@ -59,6 +65,10 @@ int journal_read_last(struct journal *j, const char *key_prefix, journal_row_fn 
 /* Removes up to `limit` of the oldest rows that are older than before_ns, or while the file is
  * larger than max_bytes; never the newest. Returns how many, or -errno. */
 int journal_trim(struct journal *j, uint64_t before_ns, uint64_t max_bytes, uint32_t limit);
+/* Forgets names and senders that are only in trimmed rows; in a turn of its own. */
+int journal_sweep(struct journal *j);
+/* Bytes of the WAL that a reader keeps from being checkpointed, 0: none. */
+uint64_t journal_pinned_bytes(const struct journal *j);
 /* Checkpoints when the WAL has grown; call at the end of a turn. */
 int journal_checkpoint(struct journal *j);
 

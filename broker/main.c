@@ -13,13 +13,13 @@
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-#include "broker/ballast.h"
 #include "broker/core.h"
 #include "broker/doors.h"
 #include "broker/journal.h"
+#include "broker/upkeep.h"
 #include "lib/actor/beat.h"
 
-enum { BEAT_MS = 1000, TRIM_MS = 60000, TRIM_ROWS = 500 };
+enum { BEAT_MS = 1000 };
 
 static volatile sig_atomic_t ended, reopen;
 
@@ -28,8 +28,9 @@ struct broker {
 	struct core *core;
 	struct doors doors;
 	struct beat beat;
+	struct upkeep upkeep;
 	const char *run_dir, *state_dir;
-	uint64_t max_age_ns, max_bytes, next_trim_ms, next_beat_ms;
+	uint64_t next_beat_ms;
 };
 
 static void on_signal(int signo)
@@ -136,31 +137,26 @@ static int broker_open(struct broker *b)
 	if (!b->core)
 		return -ENOMEM;
 	b->doors.core = b->core;
+	b->upkeep = (struct upkeep){
+		.journal = b->journal, .core = b->core, .state_dir = b->state_dir, .say = say};
+	if (said)
+		core_say_degraded(b->core, "salvaged", said);
 	err = doors_open(&b->doors, b->run_dir);
 	if (err)
 		say("error", "cannot open the doors: ", strerror(-err));
 	return err;
 }
 
-static int upkeep(struct broker *b)
+static void beat(struct broker *b)
 {
 	uint64_t now = clock_ms(CLOCK_MONOTONIC);
-	int err = journal_checkpoint(b->journal), trimmed = 0;
 
-	if (now >= b->next_beat_ms) {
-		beat_send(&b->beat, true);
-		b->next_beat_ms = now + BEAT_MS;
-		if (reopen)
-			reopen_log();
-	}
-	if (!err && now >= b->next_trim_ms) {
-		trimmed =
-			journal_trim(b->journal, clock_ms(CLOCK_REALTIME) * 1000000 - b->max_age_ns,
-				     b->max_bytes, TRIM_ROWS);
-		b->next_trim_ms = trimmed == TRIM_ROWS ? now : now + TRIM_MS;
-		err = trimmed < 0 ? trimmed : 0;
-	}
-	return err;
+	if (now < b->next_beat_ms)
+		return;
+	beat_send(&b->beat, true);
+	b->next_beat_ms = now + BEAT_MS;
+	if (reopen)
+		reopen_log();
 }
 
 /* Runs until told to end, or until the journal fails. */
@@ -171,38 +167,21 @@ static int serve(struct broker *b)
 
 	while (!ended && !err) {
 		bool any = doors_read(&b->doors);
+		uint64_t now = clock_ms(CLOCK_BOOTTIME);
 
 		err = core_turn_end(b->core, &more);
-		if (!err)
-			err = upkeep(b);
+		err = err ? upkeep_failed(&b->upkeep, now, err) : upkeep_turn(&b->upkeep, now);
+		beat(b);
 		if (!err && !any && !more)
 			doors_wait(&b->doors, BEAT_MS);
 	}
 	return err;
 }
 
-static int journal_failed(struct broker *b, int err)
-{
-	if (err == -ENOSPC) {
-		say("error",
-		    "the disk of the journal is full; nothing is acknowledged until there is room",
-		    "");
-		if (ballast_give_up(b->state_dir) &&
-		    journal_trim(b->journal, UINT64_MAX, 0, TRIM_ROWS) >= 0)
-			journal_commit(b->journal, true);
-	} else {
-		say("error",
-		    "the journal failed, starting anew from what is on disk: ", strerror(-err));
-	}
-	return 1;
-}
-
 int main(int argc, char **argv)
 {
 	struct broker b = {.run_dir = getenv("LOPS_RUN_DIR"),
-			   .state_dir = getenv("LOPS_STATE_DIR"),
-			   .max_age_ns = UINT64_C(30) * 24 * 3600 * 1000000000u,
-			   .max_bytes = UINT64_C(256) * 1024 * 1024};
+			   .state_dir = getenv("LOPS_STATE_DIR")};
 	int err;
 
 	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
@@ -219,7 +198,9 @@ int main(int argc, char **argv)
 	err = broker_open(&b);
 	if (!err) {
 		err = serve(&b);
-		err = err ? journal_failed(&b, err) : 0;
+		if (err)
+			say("error", "the journal failed, starting anew from what is on disk: ",
+			    strerror(-err));
 	}
 	beat_done(&b.beat);
 	doors_close(&b.doors);

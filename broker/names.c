@@ -69,6 +69,29 @@ void names_touch(struct names *t, struct name *n, uint64_t seq)
 	t->dirty = n;
 }
 
+void names_sweep(struct names *t, uint64_t tail)
+{
+	struct names kept = {.max_id = t->max_id};
+
+	for (uint32_t i = 0; i < t->cap; i++) {
+		struct name *n = t->slots[i];
+
+		if (!n)
+			continue;
+		if (n->last < tail && !n->dirty) {
+			free(n);
+		} else if (4 * (kept.n + 1) <= 3 * kept.cap || grow(&kept)) {
+			kept.slots[place(&kept, n->text)] = n;
+			kept.n++;
+		} else {
+			abort();
+		}
+	}
+	kept.dirty = t->dirty;
+	free(t->slots);
+	*t = kept;
+}
+
 void names_done(struct names *t)
 {
 	for (uint32_t i = 0; i < t->cap; i++)

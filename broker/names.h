@@ -26,6 +26,7 @@ struct name *names_find(const struct names *t, const char *text);
 struct name *names_add(struct names *t, const char *text, uint32_t id, uint64_t last,
 		       bool stored); /* NULL: no memory */
 void names_touch(struct names *t, struct name *n, uint64_t seq);
+void names_sweep(struct names *t, uint64_t tail); /* forgets names whose last is before it */
 void names_done(struct names *t);
 
 #endif

@@ -37,6 +37,13 @@ void tail_done(struct tail *t)
 	free(t->ring);
 }
 
+void tail_clear(struct tail *t, uint64_t head_seq)
+{
+	while (t->first < t->next)
+		drop_first(t);
+	t->first_seq = head_seq + 1;
+}
+
 int tail_put(struct tail *t, uint64_t seq, bool is_private, uint32_t topic_len, const uint8_t *rec,
 	     uint32_t len)
 {

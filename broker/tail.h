@@ -29,6 +29,7 @@ struct tail {
 
 int tail_init(struct tail *t, uint64_t head_seq);
 void tail_done(struct tail *t);
+void tail_clear(struct tail *t, uint64_t head_seq); /* forgets all; places go on counting */
 int tail_put(struct tail *t, uint64_t seq, bool is_private, uint32_t topic_len, const uint8_t *rec,
 	     uint32_t len);
 const struct tail_entry *tail_at(const struct tail *t, uint64_t place); /* first <= place < next */

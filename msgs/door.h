@@ -37,6 +37,7 @@ enum door_verb {
 	DOOR_BACK = 8,        /* request, deployment, before_seq (0: newest), limit: newest first */
 	DOOR_UNSUBSCRIBE = 9, /* sub */
 	DOOR_PING = 10,       /* token */
+	DOOR_RETAIN = 11,     /* age_ms, bytes: how much is kept; from the set's own actors only */
 	/* from the broker */
 	DOOR_WELCOME =
 		33,    /* proto, epoch, head_seq, acked number of this incarnation, actor(bool) */

@@ -25,9 +25,21 @@ static uint64_t get_u64(const uint8_t *at)
 	return v;
 }
 
+size_t msg_header_id(const char *sender, uint64_t incarnation, uint64_t number, uint8_t *out)
+{
+	size_t sender_len = strnlen(sender, MSG_SENDER_MAX);
+	uint8_t *at = out;
+
+	*at++ = STR8_TAG;
+	*at++ = (uint8_t)sender_len;
+	memcpy(at, sender, sender_len);
+	at = put_u64(at + sender_len, incarnation);
+	at = put_u64(at, number);
+	return (size_t)(at - out);
+}
+
 size_t msg_header_encode(const struct msg_header *h, uint8_t *out)
 {
-	size_t sender_len = strnlen(h->sender, MSG_SENDER_MAX);
 	uint8_t *at = out;
 
 	*at++ = ARRAY13_TAG;
@@ -37,11 +49,7 @@ size_t msg_header_encode(const struct msg_header *h, uint8_t *out)
 	at = put_u64(at, h->prev);
 	at = put_u64(at, h->dprev);
 	at = put_u64(at, h->cause);
-	*at++ = STR8_TAG;
-	*at++ = (uint8_t)sender_len;
-	memcpy(at, h->sender, sender_len);
-	at = put_u64(at + sender_len, h->incarnation);
-	at = put_u64(at, h->number);
+	at += msg_header_id(h->sender, h->incarnation, h->number, at);
 	at = put_u64(at, h->did);
 	at = put_u64(at, h->time_ns);
 	at = put_u64(at, h->mono_ns);

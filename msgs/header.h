@@ -52,6 +52,11 @@ struct msg_header {
 /* Returns the bytes written (<= MSG_HEADER_MAX); out must have room for MSG_HEADER_MAX. */
 size_t msg_header_encode(const struct msg_header *h, uint8_t *out);
 
+/* The bytes that only this event's header has, as they lie in it: sender, incarnation, number.
+ * Returns how many; out must have room for MSG_ID_BYTES_MAX. */
+#define MSG_ID_BYTES_MAX (2 + MSG_SENDER_MAX + 18)
+size_t msg_header_id(const char *sender, uint64_t incarnation, uint64_t number, uint8_t *out);
+
 /* 0, or -EBADMSG when it is not exactly a header, -EPROTONOSUPPORT for a newer version. */
 int msg_header_decode(const uint8_t *data, size_t len, struct msg_header *ret_h);
 

@@ -1,0 +1,256 @@
+/*
+ * Opening a journal: the lock, the tables, the epoch, and what is done when it can't be read.
+ */
+#include "broker/journal_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "broker/ballast.h"
+#include "broker/salvage.h"
+#include "broker/schema.h"
+
+static const char *const statements[S_COUNT] = {
+	[S_APPEND] = "INSERT INTO events(seq,type,dep,time,prev,dprev,cause,did,crc,rec) "
+		     "VALUES(?,?,?,?,?,?,?,?,?,?)",
+	[S_LAST_PUT] = "INSERT INTO last(key,dep,seq,crc,rec) VALUES(?1,?2,?3,?4,?5) ON "
+		       "CONFLICT(key) DO UPDATE SET "
+		       "dep=?2,seq=?3,crc=?4,rec=?5",
+	[S_FORGET] = "DELETE FROM last WHERE dep=?",
+	[S_SENDER] = "INSERT INTO senders(sender,incarnation,number) VALUES(?1,?2,?3) ON "
+		     "CONFLICT(sender,incarnation) DO "
+		     "UPDATE SET number=?3",
+	[S_CURSOR] = "INSERT INTO cursors(name,seq) VALUES(?1,?2) ON CONFLICT(name) DO UPDATE SET "
+		     "seq=?2",
+	[S_NAME_PUT] = "INSERT INTO names(id,name,last) VALUES(?,?,?)",
+	[S_NAME_LAST] = "UPDATE names SET last=?2 WHERE id=?1",
+	[S_DID] = "SELECT seq FROM events WHERE did=?1 AND did<>0",
+	[S_SENDER_OF] = "SELECT number FROM senders WHERE sender=? AND incarnation=?",
+	[S_CURSOR_OF] = "SELECT seq FROM cursors WHERE name=?",
+	[S_READ] = "SELECT seq,rec,crc FROM events WHERE seq>? ORDER BY seq LIMIT ?",
+	[S_READ_ONE] = "SELECT seq,rec,crc FROM events WHERE seq=?",
+	[S_READ_LAST] = "SELECT seq,rec,crc FROM last WHERE key>=?1 AND key<?2 ORDER BY key",
+	[S_TRIM] = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq<?1 AND "
+		   "(time<?2 OR ?3) ORDER BY seq "
+		   "LIMIT ?4)",
+	[S_BOUNDS] = "SELECT min(seq) FROM events",
+	/* The bytes of a header that only this event has; the newest first, for those are asked
+	 * for. */
+	[S_ID] = "SELECT seq FROM events WHERE instr(rec,?1)>0 ORDER BY seq DESC LIMIT 1",
+	[S_NAMES_TRIM] = "DELETE FROM names WHERE last<?1",
+	[S_SENDERS_TRIM] = "DELETE FROM senders WHERE incarnation<(SELECT max(incarnation) FROM "
+			   "senders AS s WHERE s.sender=senders.sender) OR (SELECT count(*) FROM "
+			   "senders)>?1 AND incarnation<?2",
+};
+
+static int take_lock(struct journal *j)
+{
+	char path[PATH_MAX + 16];
+
+	snprintf(path, sizeof path, "%s/broker.lock", j->dir);
+	j->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (j->lock < 0)
+		return -errno;
+	return flock(j->lock, LOCK_EX | LOCK_NB) < 0 ? -EAGAIN : 0;
+}
+
+static int prepare(struct journal *j)
+{
+	for (int i = 0; i < S_COUNT; i++) {
+		int err = journal_errno(sqlite3_prepare_v3(
+			j->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT, &j->st[i], NULL));
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int load_names(struct journal *j)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sqlite3_prepare_v2(j->db, "SELECT id,name,last FROM names", -1, &s, NULL);
+
+	while (rc == SQLITE_OK || rc == SQLITE_ROW) {
+		rc = sqlite3_step(s);
+		if (rc == SQLITE_ROW &&
+		    !names_add(&j->names, (const char *)sqlite3_column_text(s, 1),
+			       (uint32_t)sqlite3_column_int64(s, 0),
+			       (uint64_t)sqlite3_column_int64(s, 2), true))
+			rc = SQLITE_NOMEM;
+	}
+	sqlite3_finalize(s);
+	return journal_errno(rc);
+}
+
+static void read_boot_id(char boot_id[40])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, boot_id, 36);
+
+	boot_id[n == 36 ? 36 : 0] = 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* A new boot may have lost what was not synced: what others remember of this journal's numbers is
+ * another journal's. The seq goes on above anything that can have been given out. */
+static int settle_epoch(struct journal *j, bool renew)
+{
+	char boot_id[40], old[40] = "";
+	sqlite3_stmt *s = NULL;
+	int err;
+
+	read_boot_id(boot_id);
+	if (sqlite3_prepare_v2(j->db, "SELECT epoch,boot_id FROM meta", -1, &s, NULL) ==
+		    SQLITE_OK &&
+	    sqlite3_step(s) == SQLITE_ROW) {
+		j->epoch = (uint64_t)sqlite3_column_int64(s, 0);
+		snprintf(old, sizeof old, "%s", (const char *)sqlite3_column_text(s, 1));
+	}
+	sqlite3_finalize(s);
+	if (j->epoch && !renew && strcmp(old, boot_id) == 0)
+		return 0;
+	while (getrandom(&j->epoch, sizeof j->epoch, 0) != sizeof j->epoch)
+		;
+	j->epoch = j->epoch >> 1 | 1;
+	err = journal_run(j, "DELETE FROM meta");
+	if (err || sqlite3_prepare_v2(j->db, "INSERT INTO meta(epoch,boot_id) VALUES(?,?)", -1, &s,
+				      NULL) != SQLITE_OK)
+		return err ? err : -EIO;
+	journal_bind_u64(s, 1, j->epoch);
+	journal_bind_text(s, 2, boot_id);
+	err = journal_errno(sqlite3_step(s));
+	sqlite3_finalize(s);
+	return err;
+}
+
+int journal_abandon(struct journal *j)
+{
+	int err = j->in_turn ? journal_run(j, "ROLLBACK") : 0;
+
+	/* A turn that found the disk full may have been rolled back already. */
+	if (err && sqlite3_get_autocommit(j->db))
+		err = 0;
+	j->in_turn = false;
+	j->head = j->committed;
+	names_done(&j->names);
+	j->names = (struct names){0};
+	return err ? err : load_names(j);
+}
+
+static int open_db(struct journal *j, bool renew)
+{
+	char path[PATH_MAX + 16];
+	int err;
+
+	snprintf(path, sizeof path, "%s/journal.db", j->dir);
+	err = journal_errno(sqlite3_open_v2(
+		path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW,
+		NULL));
+	if (err)
+		return err;
+	sqlite3_busy_timeout(j->db, 1000);
+	err = journal_run(j, JOURNAL_PRAGMAS);
+	err = err ? err : journal_run(j, JOURNAL_SCHEMA);
+	err = err ? err : prepare(j);
+	err = err ? err : load_names(j);
+	err = err ? err : settle_epoch(j, renew);
+	if (err)
+		return err;
+	j->head = j->committed = journal_number(j, "SELECT max(seq) FROM events");
+	sqlite3_wal_hook(j->db, journal_note_wal, j);
+	return 0;
+}
+
+static void close_db(struct journal *j)
+{
+	for (int i = 0; i < S_COUNT; i++) {
+		sqlite3_finalize(j->st[i]);
+		j->st[i] = NULL;
+	}
+	sqlite3_close(j->db);
+	j->db = NULL;
+	names_done(&j->names);
+	j->names = (struct names){0};
+}
+
+/* Whether the rows at the head and the last values can be read back. */
+static bool count_row(void *arg, uint64_t seq, const uint8_t *rec, uint32_t len)
+{
+	(void)seq;
+	(void)rec;
+	(void)len;
+	(*(uint64_t *)arg)++;
+	return true;
+}
+
+static int check(struct journal *j)
+{
+	uint64_t rows = 0, from = j->head > 2000 ? j->head - 2000 : 0;
+	int err = journal_read(j, from, 2000, count_row, &rows);
+
+	return err ? err : journal_read_last(j, "", count_row, &rows);
+}
+
+static int open_or_mend(struct journal *j)
+{
+	int err = open_db(j, false);
+
+	if (!err)
+		err = check(j);
+	if (err == -ENOSPC && ballast_give_up(j->dir)) {
+		close_db(j);
+		err = open_db(j, false);
+	}
+	if (err != -EUCLEAN)
+		return err;
+	close_db(j);
+	err = salvage(j->dir, j->said, sizeof j->said);
+	return err ? err : open_db(j, true);
+}
+
+int journal_open(const char *state_dir, struct journal **ret_j, const char **ret_said)
+{
+	struct journal *j = calloc(1, sizeof *j);
+	int err;
+
+	if (!j)
+		return -ENOMEM;
+	j->wal = -1;
+	snprintf(j->dir, sizeof j->dir, "%s", state_dir);
+	pthread_mutex_init(&j->mutex, NULL);
+	pthread_cond_init(&j->wake, NULL);
+	err = take_lock(j);
+	if (!err)
+		err = open_or_mend(j);
+	if (err) {
+		journal_close(j);
+		return err;
+	}
+	if (ret_said)
+		*ret_said = j->said[0] ? j->said : NULL;
+	*ret_j = j;
+	return 0;
+}
+
+void journal_close(struct journal *j)
+{
+	if (!j)
+		return;
+	journal_sync_end(j);
+	close_db(j);
+	if (j->wal >= 0)
+		close(j->wal);
+	if (j->lock >= 0)
+		close(j->lock);
+	pthread_cond_destroy(&j->wake);
+	pthread_mutex_destroy(&j->mutex);
+	free(j);
+}
