@@ -206,7 +206,7 @@ static void on_commit(struct core *c, struct peer *p, struct door_reader *r)
 	if (c->closed)
 		return; /* committed again with the next one; handling is at least once */
 	memcpy(cursor, name.at, name.len);
-	c->error = journal_set_cursor(c->journal, cursor, seq);
+	c->error = journal_set_cursor(c->journal, cursor, seq, p->is_actor);
 	c->turn_dirty = true;
 }
 

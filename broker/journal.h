@@ -44,7 +44,8 @@ int journal_forget(struct journal *j,
 		   const char *deployment); /* all keys that end in /deployment */
 int journal_set_sender(struct journal *j, const char *sender, uint64_t incarnation,
 		       uint64_t number);
-int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq);
+/* own: of an actor of the set, whose unhandled commands are not trimmed. */
+int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq, bool own);
 /* Ends the turn. sync: on disk before it returns. An error means nothing of the turn is kept. */
 int journal_commit(struct journal *j, bool sync);
 

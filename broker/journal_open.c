@@ -26,8 +26,8 @@ static const char *const statements[S_COUNT] = {
 	[S_SENDER] = "INSERT INTO senders(sender,incarnation,number) VALUES(?1,?2,?3) ON "
 		     "CONFLICT(sender,incarnation) DO "
 		     "UPDATE SET number=?3",
-	[S_CURSOR] = "INSERT INTO cursors(name,seq) VALUES(?1,?2) ON CONFLICT(name) DO UPDATE SET "
-		     "seq=?2",
+	[S_CURSOR] = "INSERT INTO cursors(name,seq,own) VALUES(?1,?2,?3) ON CONFLICT(name) DO "
+		     "UPDATE SET seq=?2,own=?3",
 	[S_NAME_PUT] = "INSERT INTO names(id,name,last) VALUES(?,?,?)",
 	[S_NAME_LAST] = "UPDATE names SET last=?2 WHERE id=?1",
 	[S_DID] = "SELECT seq FROM events WHERE did=?1 AND did<>0",
@@ -36,9 +36,12 @@ static const char *const statements[S_COUNT] = {
 	[S_READ] = "SELECT seq,rec,crc FROM events WHERE seq>? ORDER BY seq LIMIT ?",
 	[S_READ_ONE] = "SELECT seq,rec,crc FROM events WHERE seq=?",
 	[S_READ_LAST] = "SELECT seq,rec,crc FROM last WHERE key>=?1 AND key<?2 ORDER BY key",
-	[S_TRIM] = "DELETE FROM events WHERE seq IN (SELECT seq FROM events WHERE seq<?1 AND "
-		   "(time<?2 OR ?3) ORDER BY seq "
-		   "LIMIT ?4)",
+	/* Only the oldest are looked at: times rise with seq but for steps of the clock. */
+	/* Only the oldest are looked at: times rise with seq but for steps of the clock. A command
+	 * that an actor of the set has not handled yet was acknowledged, and stays. */
+	[S_TRIM] = "DELETE FROM events WHERE seq<?1 AND seq<(SELECT min(seq) FROM events)+?4 AND "
+		   "(time<?2 OR ?3) AND NOT (seq>(SELECT coalesce(min(seq),0) FROM cursors WHERE "
+		   "own) AND type IN (SELECT id FROM names WHERE name LIKE 'do.%'))",
 	[S_BOUNDS] = "SELECT min(seq) FROM events",
 	/* The bytes of a header that only this event has; the newest first, for those are asked
 	 * for. */

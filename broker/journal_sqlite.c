@@ -179,7 +179,7 @@ int journal_set_sender(struct journal *j, const char *sender, uint64_t incarnati
 	return journal_step(s);
 }
 
-int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq)
+int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq, bool own)
 {
 	sqlite3_stmt *s = journal_statement(j, S_CURSOR);
 	int err = journal_turn_begin(j);
@@ -188,6 +188,7 @@ int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq)
 		return err;
 	journal_bind_text(s, 1, cursor);
 	journal_bind_u64(s, 2, seq);
+	journal_bind_u64(s, 3, own);
 	return journal_step(s);
 }
 

@@ -190,7 +190,8 @@ static void copy_all(struct rescue *r)
 		   "INSERT OR IGNORE INTO names VALUES(?,?,?)");
 	copy_small(r, "SELECT sender,incarnation,number FROM senders",
 		   "INSERT OR IGNORE INTO senders VALUES(?,?,?)");
-	copy_small(r, "SELECT name,seq FROM cursors", "INSERT OR IGNORE INTO cursors VALUES(?,?)");
+	copy_small(r, "SELECT name,seq,own FROM cursors",
+		   "INSERT OR IGNORE INTO cursors VALUES(?,?,?)");
 }
 
 static int open_both(struct rescue *r, const char *dir, unsigned n)

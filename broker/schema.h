@@ -22,7 +22,8 @@
 	"CREATE INDEX IF NOT EXISTS last_dep ON last(dep);"                                        \
 	"CREATE TABLE IF NOT EXISTS senders(sender TEXT, incarnation INTEGER, number INTEGER,"     \
 	" PRIMARY KEY(sender, incarnation)) WITHOUT ROWID;"                                        \
-	"CREATE TABLE IF NOT EXISTS cursors(name TEXT PRIMARY KEY, seq INTEGER) WITHOUT ROWID;"    \
+	"CREATE TABLE IF NOT EXISTS cursors(name TEXT PRIMARY KEY, seq INTEGER, own INTEGER) "     \
+	"WITHOUT ROWID;"                                                                           \
 	"CREATE TABLE IF NOT EXISTS meta(epoch INTEGER, boot_id TEXT);"
 
 #endif

@@ -14,7 +14,7 @@
 #include "broker/ballast.h"
 #include "broker/pinned.h"
 
-enum { TRIM_MS = 60000, TRIM_ROWS = 500, ROOM_MS = 1000, BALLAST_MS = 5000, PIN_MS = 60000 };
+enum { TRIM_MS = 1000, TRIM_ROWS = 500, ROOM_MS = 1000, BALLAST_MS = 5000, PIN_MS = 60000 };
 #define PINNED_BYTES (UINT64_C(64) * 1024 * 1024)
 #define KEEP_AGE_MS  (UINT64_C(30) * 24 * 3600 * 1000)
 #define KEEP_BYTES   (UINT64_C(256) * 1024 * 1024)
@@ -80,9 +80,9 @@ int upkeep_failed(struct upkeep *u, uint64_t now_ms, int err)
 	again = journal_abandon(u->journal);
 	if (again)
 		return again;
-	core_start_anew(u->core, true);
 	if (!u->full)
-		say_full(u, err);
+		say_full(u, err); /* while it is still known who follows */
+	core_start_anew(u->core, true);
 	u->full = true;
 	if (ballast_give_up(u->state_dir))
 		u->next_room_ms = now_ms;

@@ -4,6 +4,8 @@
  * decides anything itself.
  */
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include "actors/coordinator/coordinator.h"
 
 extern const struct actor_spec actor_spec_main;
@@ -36,6 +38,18 @@ static void on_command_finished(struct actor *a, const struct event *ev,
 	setup_finished(a, e);
 }
 
+/* It comes again after each reconnect as long as it lasts. */
+static void on_bus_degraded(struct actor *a, const struct event *ev, const struct bus_degraded *e)
+{
+	struct coordinator *c = coordinator_of(a);
+
+	(void)ev;
+	snprintf(c->trouble, sizeof c->trouble, "%s",
+		 strcmp(e->state, "full") == 0 && e->message ? e->message : "");
+	if (c->trouble[0])
+		requests_give_up(a, c->trouble);
+}
+
 static int init(struct actor *a)
 {
 	struct coordinator *c = coordinator_of(a);
@@ -55,6 +69,7 @@ static void ready(struct actor *a)
 static void bus(struct actor *a, bool connected)
 {
 	coordinator_of(a)->away_since_ns = connected ? 0 : actor_wall_ns(a);
+	coordinator_of(a)->trouble[0] = 0;
 }
 
 static void signalled(struct actor *a, int signo)
@@ -82,6 +97,7 @@ static const struct actor_handler handlers[] = {
 	ON(process_exited, on_process_exited),
 	ON(process_stopped, on_process_stopped),
 	ON(command_finished, on_command_finished),
+	ON(bus_degraded, on_bus_degraded),
 	ON_END,
 };
 static const char *const keys[] = {"process/", NULL};

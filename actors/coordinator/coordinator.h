@@ -16,7 +16,8 @@ struct api_client {
 	int fd;          /* -1: the place is free */
 	uint64_t serial; /* tells one user of the place from the next */
 	uid_t uid;
-	bool pending; /* its request waits for an outcome */
+	bool pending; /* its request waits for an answer */
+	bool command; /* and that is the outcome of a command */
 	bool closing; /* once everything is written */
 	char request[API_REQUEST_MAX + 1];
 	uint64_t heard_ms;
@@ -38,6 +39,7 @@ struct view_row {
 struct coordinator {
 	struct view_row *rows; /* sorted by id */
 	uint32_t n_rows, cap_rows;
+	char trouble[200];      /* why the journal takes nothing, "": it does */
 	uint64_t away_since_ns; /* wall clock, 0: the bus is there */
 	struct api_client clients[CLIENTS_MAX];
 	uint32_t high; /* places ever used */
@@ -82,6 +84,7 @@ void targets_resolve(struct coordinator *c, const struct msg_strs *words, bool a
 /* --- requests.c: the verbs --- */
 void request_handle(struct actor *a, struct api_client *k, const struct api_call *r);
 void request_finished(struct actor *a, const struct command_finished *e);
+void requests_give_up(struct actor *a, const char *why); /* commands whose outcome stays open */
 
 /* --- answers.c --- */
 void answer_status(struct actor *a, struct api_client *k, int status, const char *message);

@@ -305,8 +305,11 @@ void request_handle(struct actor *a, struct api_client *k, const struct api_call
 	for (int i = 0; i < VERBS; i++) {
 		if (strcmp(verbs[i].name, r->verb) != 0)
 			continue;
+		k->command = verbs[i].command;
 		if (role_of(k) < verbs[i].role) {
 			answer_status(a, k, 9, "only the owner of the set and root may do this");
+		} else if (verbs[i].command && coordinator_of(a)->trouble[0]) {
+			answer_status(a, k, 7, coordinator_of(a)->trouble);
 		} else if (verbs[i].command && (r->again || verbs[i].handle == on_settle)) {
 			struct ask *q = ask_new(a, k, r);
 
@@ -318,6 +321,17 @@ void request_handle(struct actor *a, struct api_client *k, const struct api_call
 		return;
 	}
 	refuse_verb(a, k, r->verb);
+}
+
+void requests_give_up(struct actor *a, const char *why)
+{
+	struct coordinator *c = coordinator_of(a);
+	char text[300];
+
+	snprintf(text, sizeof text, "%s; the outcome is open", why);
+	for (uint32_t i = 0; i < c->high; i++)
+		if (c->clients[i].fd >= 0 && c->clients[i].pending && c->clients[i].command)
+			answer_status(a, &c->clients[i], 7, text);
 }
 
 void request_finished(struct actor *a, const struct command_finished *e)

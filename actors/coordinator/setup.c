@@ -73,6 +73,14 @@ static void remember_values(struct coordinator *c, const struct config *g)
 	}
 }
 
+static void say_retention(struct actor *a, const struct config *g)
+{
+	double days = strtod(config_value(g, "journal", "max_age_days"), NULL),
+	       mb = strtod(config_value(g, "journal", "max_mb"), NULL);
+
+	actor_retain(a, (uint64_t)(days * 86400e3), (uint64_t)(mb * 1024 * 1024));
+}
+
 static bool is_first_of_section(size_t at)
 {
 	for (size_t i = 0; i < at; i++)
@@ -204,6 +212,7 @@ void setup_begin(struct actor *a)
 		return;
 	}
 	remember_values(c, s->config);
+	say_retention(a, s->config);
 	s->same = calloc(s->config->n_deployments + 1, sizeof *s->same);
 	if (!s->same)
 		abort();

@@ -152,6 +152,9 @@ uint64_t actor_seq_of(const struct actor *a, uint64_t number);
 /* Opens the cursor of a spec that holds it; again: nothing. */
 void actor_take_up(struct actor *a);
 
+/* How much the journal keeps, from now on; for the one actor that knows the configuration. */
+void actor_retain(struct actor *a, uint64_t age_ms, uint64_t bytes);
+
 /* --- asking the journal --- */
 /* found: each event (oldest/first first), then once more with NULL as the end. A request that the
  * broker's death swallowed is repeated after the reconnect. */

@@ -298,6 +298,24 @@ static void take_acknowledgement(struct bus_client *c, uint64_t number, uint64_t
 	c->owner.acked(c->owner.arg, number, seq);
 }
 
+static void send_retain(struct bus_client *c)
+{
+	struct door_writer w = packet_begin(c, DOOR_RETAIN);
+
+	door_write_uint(&w, c->retain_age_ms);
+	door_write_uint(&w, c->retain_bytes);
+	if (c->retain_age_ms)
+		packet_send(c, &w);
+}
+
+void bus_client_retain(struct bus_client *c, uint64_t age_ms, uint64_t bytes)
+{
+	c->retain_age_ms = age_ms;
+	c->retain_bytes = bytes;
+	if (c->welcomed)
+		send_retain(c);
+}
+
 static int on_welcome(struct bus_client *c, struct door_reader *r)
 {
 	uint64_t proto = door_read_uint(r), epoch = door_read_uint(r), head = door_read_uint(r);
@@ -316,6 +334,7 @@ static int on_welcome(struct bus_client *c, struct door_reader *r)
 	take_acknowledgement(c, acked, 0, 0);
 	c->unsent = c->first;
 	c->owner.welcomed(c->owner.arg, epoch, head);
+	send_retain(c);
 	subscribe_all(c);
 	for (struct bus_request *q = c->requests; q; q = q->next)
 		c->owner.send(c->owner.arg, q->packet, q->len);
@@ -441,7 +460,10 @@ static int on_refused(struct bus_client *c, struct door_reader *r)
 		bus_client_connected(c); /* a new broker that has not heard from us */
 		return 0;
 	}
-	c->owner.refused(c->owner.arg, number, (int)error, copy);
+	if (number == 0 && error == ESTALE)
+		c->owner.stale(c->owner.arg, copy);
+	else
+		c->owner.refused(c->owner.arg, number, (int)error, copy);
 	return 0;
 }
 

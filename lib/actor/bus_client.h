@@ -63,7 +63,8 @@ struct bus_client {
 	uint32_t n_commits;
 	struct bus_request *requests;
 	uint64_t next_request;
-	uint8_t *packet; /* room for one outgoing packet */
+	uint64_t retain_age_ms, retain_bytes; /* asked for at each welcome; 0: nothing to ask */
+	uint8_t *packet;                      /* room for one outgoing packet */
 };
 
 int bus_client_init(struct bus_client *c, const struct bus_owner *owner, const char *sender,
@@ -91,6 +92,8 @@ uint64_t bus_client_get(struct bus_client *c, enum door_by by, uint64_t a, uint6
 uint64_t bus_client_last(struct bus_client *c, const char *key_prefix);
 uint64_t bus_client_back(struct bus_client *c, const char *deployment, uint64_t before_seq,
 			 uint32_t limit);
+/* How much the journal keeps, from now on and after each reconnect. */
+void bus_client_retain(struct bus_client *c, uint64_t age_ms, uint64_t bytes);
 void bus_client_ping(struct bus_client *c, uint64_t token);
 
 #endif

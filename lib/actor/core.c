@@ -414,6 +414,11 @@ void actor_flush(struct actor *a)
 	bus_client_flush(&a->bus);
 }
 
+void actor_retain(struct actor *a, uint64_t age_ms, uint64_t bytes)
+{
+	bus_client_retain(&a->bus, age_ms, bytes);
+}
+
 void actor_take_up(struct actor *a)
 {
 	bus_client_take_up(&a->bus);

@@ -7,7 +7,7 @@ import time
 import msgpack
 import zmq
 
-HELLO, PUBLISH, SUBSCRIBE, CREDIT, COMMIT, GET, LAST, BACK, UNSUBSCRIBE, PING = range(1, 11)
+HELLO, PUBLISH, SUBSCRIBE, CREDIT, COMMIT, GET, LAST, BACK, UNSUBSCRIBE, PING, RETAIN = range(1, 12)
 WELCOME, ACK, DELIVER, LOADED, ANSWER, REFUSED, PONG = range(33, 40)
 FIELDS = "version epoch seq prev dprev cause sender incarnation number did time_ns mono_ns uid".split()
 NOBODY = 2**64 - 1

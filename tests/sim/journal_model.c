@@ -216,8 +216,9 @@ uint64_t journal_sender_number(struct journal *j, const char *sender, uint64_t i
 	return p ? p->value : 0;
 }
 
-int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq)
+int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq, bool own)
 {
+	(void)own;
 	put(&j->cursors, cursor)->value = seq;
 	return 0;
 }
