@@ -109,7 +109,6 @@ void leftovers_each(const struct leftovers *known, void (*fn)(const char *pid, u
 
 /* --- status.c --- */
 int status_show(const char *id, bool json);
-int status_of(const char *id); /* its exit status, nothing printed */
 
 #define OPTION_JSON                                                                                \
 	{                                                                                          \

@@ -28,17 +28,6 @@ static void add(struct msg_strs *list, const char *text)
 	list->count++;
 }
 
-static bool is_base(const char *pair)
-{
-	static const char *const names[] = {
-		"PATH=", "HOME=", "USER=", "LOGNAME=", "SHELL=", "LANG=", "LC_", "TZ=", "TMPDIR="};
-
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		if (strncmp(pair, names[i], strlen(names[i])) == 0)
-			return true;
-	return false;
-}
-
 static bool is_inherited(const char *pair, const char *patterns)
 {
 	char name[256], all[1024], *rest = all, *pattern;
@@ -58,8 +47,8 @@ static void take_environment(const struct options *o, struct deployment_spec *s)
 	char why[300];
 
 	for (char **e = environ; *e; e++)
-		if (strchr(*e, '=') &&
-		    (is_base(*e) || all || (patterns && is_inherited(*e, patterns))))
+		if (strchr(*e, '=') && (config_environment_is_usual(*e) || all ||
+					(patterns && is_inherited(*e, patterns))))
 			add(&s->base_environment, *e);
 	for (int i = 0; i < o->n_given; i++) {
 		const char *rule;
@@ -139,24 +128,19 @@ static int take_port(const struct options *o, struct deployment_spec *s)
 	return 0;
 }
 
-/* 0: it runs. It exited meanwhile: 3, and the deployment stays. */
-static int end_of_start(const struct options *o, const char *id)
+/* err 3: it was started and has ended, as --wait asks to be told; the deployment stays. */
+static int end_of_start(const struct options *o, const char *id, int err)
 {
-	if (option_given(o, "json")) {
-		int status = status_show(id, true);
+	int status;
 
-		return option_given(o, "wait") || status != EXIT_NOT_RUNNING ? status : EXIT_DONE;
-	}
-	if (option_given(o, "wait")) {
-		int status = status_of(id);
-
-		if (status == EXIT_NOT_RUNNING)
-			fputs("lops: it has ended already; see lops status\n", stderr);
+	if (err && (err != EXIT_NOT_RUNNING || fail_as_json))
+		return err;
+	if (!fail_as_json) {
 		puts(id);
-		return finish_output(status);
+		return finish_output(err);
 	}
-	puts(id);
-	return finish_output(EXIT_DONE);
+	status = status_show(id, true);
+	return option_given(o, "wait") || status != EXIT_NOT_RUNNING ? status : EXIT_DONE;
 }
 
 static int start_new(const struct options *o)
@@ -192,8 +176,9 @@ static int start_new(const struct options *o)
 		return fail(EXIT_USAGE, "%s", why);
 	link_new_call(&call, "create");
 	call.specs = (struct deployment_spec_list){.items = &s, .count = 1};
+	call.wait = option_given(o, "wait");
 	err = link_call(&call, NULL, NULL);
-	return err ? err : end_of_start(o, s.deployment_id);
+	return end_of_start(o, s.deployment_id, err);
 }
 
 static int start_existing(const struct options *o)
@@ -203,11 +188,12 @@ static int start_existing(const struct options *o)
 
 	link_new_call(&call, "start");
 	call_targets(&call, o);
+	call.wait = option_given(o, "wait");
 	err = link_call(&call, NULL, NULL);
+	if (o->n_words == 1 && !call.all && !strpbrk(o->words[0], "*?@"))
+		return end_of_start(o, o->words[0], err);
 	if (err)
 		return err;
-	if (o->n_words == 1 && !call.all && !strpbrk(o->words[0], "*?@"))
-		return end_of_start(o, o->words[0]);
 	if (option_given(o, "json"))
 		puts("{\"schema_version\":1,\"status\":0}");
 	return finish_output(EXIT_DONE);
@@ -250,7 +236,8 @@ static const struct option_row options[] = {
 	 NULL},
 	{"user", 0, OPTION_VALUE, "USER", "run it as", NULL},
 	{"health-check", 0, OPTION_VALUE, "URL", "", "is not there yet"},
-	{"wait", 0, OPTION_MAYBE, "running", "fail with 3 when it ended meanwhile", NULL},
+	{"wait", 0, OPTION_MAYBE, "running", "until it is ready; 3 when it has ended at once",
+	 NULL},
 	{"timeout", 0, OPTION_VALUE, "SECONDS", "for the answer (30)", NULL},
 	OPTION_ALL,
 	OPTION_JSON,

@@ -91,27 +91,6 @@ static int fetch(const char *id, struct process_record **ret_p)
 	return 0;
 }
 
-int status_of(const char *id)
-{
-	bool is_starting = true;
-	int err = 0;
-
-	/* The outcome of a command may be heard of before the record that shows it. */
-	for (int i = 0; is_starting && !err && i < 1000; i++) {
-		struct process_record *p = NULL;
-
-		err = fetch(id, &p);
-		if (err)
-			return err;
-		is_starting = strcmp(p->status, "starting") == 0;
-		err = is_starting ? 0 : status_exit_of(p);
-		free(p);
-		if (is_starting)
-			nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
-	}
-	return is_starting ? EXIT_TIMED_OUT : err;
-}
-
 int status_show(const char *id, bool json)
 {
 	struct process_record *p = NULL;

@@ -100,7 +100,7 @@ static bool resolve(struct actor *a, struct api_client *k, const struct api_call
 		free(t.ids);                                                                       \
 	}
 COMMAND_OVER_TARGETS(start, do_process_start, publish_do_process_start, .request = k->request,
-		     .set_start = false)
+		     .wait = r->wait, .set_start = false)
 COMMAND_OVER_TARGETS(stop, do_process_stop, publish_do_process_stop, .request = k->request,
 		     .timeout_seconds = r->timeout_seconds, .force = r->force,
 		     .keep_intent = r->keep_intent)
@@ -133,8 +133,11 @@ static void on_create(struct actor *a, struct api_client *k, const struct api_ca
 		answer_status(a, k, 2, why);
 		return;
 	}
-	struct do_deployment_put c = {
-		.request = k->request, .spec = *r->specs.items, .mode = "create", .start = true};
+	struct do_deployment_put c = {.request = k->request,
+				      .spec = *r->specs.items,
+				      .mode = "create",
+				      .start = true,
+				      .wait = r->wait};
 	to = as_command(k, r->specs.items->deployment_id);
 	check_sent(a, k, publish_do_deployment_put(a, &to, &c));
 }

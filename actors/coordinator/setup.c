@@ -16,7 +16,8 @@
 
 struct setup {
 	struct config *config;
-	bool *same; /* by deployment: what is in force is what the file says */
+	const char **base; /* the caller's environment; the specs borrow it */
+	bool *same;        /* by deployment: what is in force is what the file says */
 	char request[API_REQUEST_MAX + 1];
 	bool was_done;
 };
@@ -39,18 +40,32 @@ static void path_of_config(struct actor *a, char *ret_path, size_t size)
 	fclose(f);
 }
 
-static struct config *load(struct actor *a)
+/* What `up` was called with, less what only the set's own parts are told; the loader keeps of it
+ * what each deployment inherits. */
+static struct msg_strs base_environment(struct setup *s)
 {
-	static const char *const names[] = {
-		"PATH=", "HOME=", "USER=", "LOGNAME=", "SHELL=", "LANG=", "LC_", "TZ=", "TMPDIR="};
-	static const char *items[256]; /* the specs borrow it */
-	struct msg_strs base = {.items = items};
+	static const char *const own[] = {"LOPS_UP_ID=", "LOPS_LOG="};
+	struct msg_strs base = {0};
+	size_t n = 0;
+
+	while (environ[n])
+		n++;
+	s->base = calloc(n + 1, sizeof *s->base);
+	if (!s->base)
+		abort();
+	base.items = s->base;
+	for (char **e = environ; *e; e++)
+		if (strncmp(*e, own[0], strlen(own[0])) != 0 &&
+		    strncmp(*e, own[1], strlen(own[1])) != 0)
+			base.items[base.count++] = *e;
+	return base;
+}
+
+static struct config *load(struct actor *a, struct setup *s)
+{
+	struct msg_strs base = base_environment(s);
 	char path[FOLDER_MAX];
 
-	for (char **e = environ; *e && base.count < 256; e++)
-		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-			if (strncmp(*e, names[i], strlen(names[i])) == 0)
-				items[base.count++] = *e;
 	path_of_config(a, path, sizeof path);
 	return path[0] ? config_load(path, &base) : config_defaults();
 }
@@ -202,7 +217,7 @@ void setup_begin(struct actor *a)
 	if (!s)
 		abort();
 	c->setup = s;
-	s->config = load(a);
+	s->config = load(a, s);
 	if (!s->config)
 		abort();
 	snprintf(s->request, sizeof s->request, "up-%.60s", id ? id : "");
@@ -283,6 +298,7 @@ void setup_done(struct coordinator *c)
 	if (c->setup) {
 		config_free(c->setup->config);
 		free(c->setup->same);
+		free(c->setup->base);
 		free(c->setup);
 	}
 	for (uint32_t i = 0; i < c->n_config_lines; i++)

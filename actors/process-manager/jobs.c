@@ -29,6 +29,7 @@ struct job {
 	enum verb verb;
 	uint64_t seq;
 	int64_t uid;
+	enum job_patience patience;
 	bool quiet, taking; /* still handing out its deployments */
 	int status;
 	char message[400];
@@ -176,8 +177,11 @@ static void wait_for(struct job *j, struct deployment *d, bool for_running, bool
 
 	if (!w)
 		abort();
-	*w = (struct waiter){
-		.next = d->waiters, .job = j, .for_running = for_running, .for_delete = for_delete};
+	*w = (struct waiter){.next = d->waiters,
+			     .job = j,
+			     .patience = j->patience,
+			     .for_running = for_running,
+			     .for_delete = for_delete};
 	d->waiters = w;
 	j->waiting++;
 }
@@ -220,6 +224,31 @@ void jobs_settle(struct actor *a, struct deployment *d, int status, const char *
 	}
 	if (delete_it)
 		d->deleted = true;
+	actor_set_cause(a, cause);
+}
+
+void jobs_reached(struct actor *a, struct deployment *d, enum job_patience reached)
+{
+	struct waiter **at = &d->waiters;
+	uint64_t cause = actor_cause(a);
+
+	d->is_create = false; /* it was executed: whatever comes of it, it stays */
+	while (*at) {
+		struct waiter *w = *at;
+
+		if (!w->for_running || w->patience > reached) {
+			at = &w->next;
+			continue;
+		}
+		*at = w->next;
+		w->job->waiting--;
+		job_check(a, w->job);
+		free(w);
+	}
+	if (!d->waiters) {
+		d->command_seq = 0;
+		d->command_verb = NULL;
+	}
 	actor_set_cause(a, cause);
 }
 
@@ -290,7 +319,7 @@ static void stop_one(struct actor *a, struct job *j, struct deployment *d, bool 
 	if (!keep_intent)
 		d->wants_run = false;
 	/* Who waited for it to run is told. */
-	if (d->status == PROCESS_STARTING && d->waiters)
+	if (d->status != PROCESS_STOPPING && d->waiters)
 		jobs_settle(a, d, 1, "it was stopped meanwhile");
 	take_up(j, d);
 	wait_for(j, d, false, false);
@@ -423,13 +452,14 @@ void on_deployment_put(struct actor *a, const struct event *ev, const struct do_
 	const char *why;
 
 	j->quiet = c->quiet;
+	j->patience = c->wait ? JOB_HELD : JOB_EXEC;
 	why = check_put(c, d, j, &status);
 	if (why) {
 		refuse(a, j, status, why);
 	} else if (!d || d->handled_seq < j->seq) {
 		say_accepted(a, j, NULL);
 		put(a, j, d, c);
-	} else if (d->command_seq == j->seq && process_is_alive(d->status)) {
+	} else if (d->command_seq == j->seq && d->status == PROCESS_STARTING) {
 		wait_for(j, d, true, false); /* cut off by our own death: its start goes on */
 	}
 	end_taking(a, j);
@@ -490,6 +520,7 @@ void on_process_start(struct actor *a, const struct event *ev, const struct do_p
 		struct job *j;
 	} q = {.a = a, .j = j};
 
+	j->patience = c->set_start ? JOB_READY : c->wait ? JOB_HELD : JOB_EXEC;
 	say_accepted(a, j, &c->deployments);
 	if (c->set_start && c->deployments.count == 0)
 		deployment_each(manager_of(a), start_wanted, &q);
@@ -527,6 +558,7 @@ void on_process_restart(struct actor *a, const struct event *ev, const struct do
 	struct job *j = job_new(a, ev, VERB_RESTART, c->request);
 
 	j->timeout_s = c->timeout_seconds;
+	j->patience = JOB_READY;
 	say_accepted(a, j, &c->deployments);
 	if (c->parallel || c->deployments.count == 1) {
 		for (uint32_t i = 0; i < c->deployments.count; i++) {

@@ -12,7 +12,8 @@
 #include "lib/policy/port_rule.h"
 #include "msgs/codec.h"
 
-enum { SWEEP_ROUNDS = 40, SWEEP_PAUSE_MS = 50 };
+/* A program that ends within HOLD_MS of running has ended at once, to who waits for it. */
+enum { SWEEP_ROUNDS = 40, SWEEP_PAUSE_MS = 50, HOLD_MS = 250 };
 
 static double seconds_now(struct actor *a)
 {
@@ -202,6 +203,7 @@ void life_started(struct actor *a, struct deployment *d, int64_t pid, uint64_t s
 		life_ready(a, d);
 		return;
 	}
+	jobs_reached(a, d, JOB_EXEC);
 	arm(a, d,
 	    d->spec && !isnan(d->spec->start_timeout_seconds) ? d->spec->start_timeout_seconds
 							      : 90);
@@ -218,7 +220,9 @@ void life_ready(struct actor *a, struct deployment *d)
 		return;
 	actor_timer_cancel(a, &d->timer);
 	d->status = step.next;
-	jobs_settle(a, d, 0, NULL);
+	jobs_reached(a, d, JOB_READY);
+	if (d->waiters)
+		arm(a, d, HOLD_MS / 1000.0);
 	msg_body_init(&MSG_process_started.body, &e);
 	deployment_record(d, &e.process);
 	e.instance = d->instance;
@@ -351,6 +355,8 @@ static void on_timer(struct actor *a, struct actor_timer *t)
 		set_reason(d, "not ready within its start timeout");
 		d->killed = true;
 		manager_of(a)->os->signal(a, d, 9, true);
+	} else if (d->status == PROCESS_RUNNING) {
+		jobs_settle(a, d, 0, NULL);
 	} else if (d->status == PROCESS_STOPPING) {
 		kill_tree(a, d);
 		if (d->pid != MSG_NONE && !d->timer.due_ms)
@@ -411,8 +417,8 @@ static void settle_exit(struct actor *a, struct deployment *d, const struct exit
 			process_rule(d->status, e->verdict == EXIT_EXITED ? PROCESS_IN_EXIT_WELL
 									  : PROCESS_IN_EXIT_BADLY)
 				.next;
-		if (was_starting)
-			jobs_settle(a, d, 1, d->reason);
+		if (was_starting || d->waiters)
+			jobs_settle(a, d, strcmp(how, "never") == 0 ? 1 : 3, d->reason);
 	}
 	say_exited(a, d, e, how, pid);
 	if (d->status == PROCESS_STOPPING) {

@@ -11,9 +11,17 @@
 
 struct job; /* a command being carried out */
 
+/* How far a start is to have come before who asked for it is answered. */
+enum job_patience {
+	JOB_EXEC,  /* the program was executed */
+	JOB_READY, /* it runs, by its ready rule */
+	JOB_HELD,  /* and has not ended at once */
+};
+
 struct waiter { /* a job that waits for a deployment */
 	struct waiter *next;
 	struct job *job;
+	enum job_patience patience;
 	bool for_running; /* else for stopped */
 	bool for_delete;
 };
@@ -129,6 +137,8 @@ void on_process_reload(struct actor *a, const struct event *ev, const struct do_
 void on_process_signal(struct actor *a, const struct event *ev, const struct do_process_signal *c);
 /* The deployment reached a rest: whoever waits for it is answered. */
 void jobs_settle(struct actor *a, struct deployment *d, int status, const char *message);
+/* A start came so far: those whom that is enough for are answered. */
+void jobs_reached(struct actor *a, struct deployment *d, enum job_patience reached);
 void jobs_note(struct actor *a, struct deployment *d, const char *note);
 void jobs_resume(struct actor *a); /* half-done commands of before a crash */
 void jobs_done(struct manager *m);

@@ -170,6 +170,45 @@ deployments:
             same("up returns when it is ready", up.wait(60), 0)
 
 
+def a_start_that_waits_tells_the_truth(bin_dir):
+    with Set(bin_dir) as s:
+        s.up()
+        done = s.lops("start", "--name", "brief", "--wait", "--", "sh", "-c", "exit 7", status=3)
+        same("stdout holds the id", done.stdout, "brief\n")
+        check("it says how it ended", "code 7" in done.stderr, done.stderr)
+        same("the deployment stays", s.row("brief")["status"], "crashed")
+        for _ in range(20):
+            s.lops("start", "brief", "--wait", status=3)
+        s.lops("start", "brief")
+        s.lops("start", "--name", "long", "--wait=running", "--", "sleep", "infinity")
+        s.lops("start", "--name", "no", "--wait", "--", "/no/such/program", status=1)
+        # Without --wait exec is enough, whatever its ready rule.
+        s.lops("start", "--name", "silent", "--wait", "--timeout", "1", "--", "sleep", "infinity")
+        s.lops("set", "silent", "ready=notify")
+        s.lops("stop", "silent")
+        s.lops("start", "silent")
+        same("it is not ready", s.row("silent")["status"], "starting")
+        s.lops("start", "silent", "--wait", "--timeout", "0.5", status=7)
+
+
+def environment_is_inherited_as_asked(bin_dir):
+    config = """version: "1.0"
+deployments:
+  none: {command: sleep infinity}
+  every: {command: sleep infinity, inherit_environment: true}
+  some: {command: sleep infinity, inherit_environment: [FAR_*]}
+"""
+    with Set(bin_dir, config) as s:
+        s.env.update(FAR_AWAY="1", NEAR="2")
+        s.up()
+        for name, wanted in (("none", set()), ("every", {b"FAR_AWAY=1", b"NEAR=2"}), ("some", {b"FAR_AWAY=1"})):
+            with open(f"/proc/{s.wait_status(name, 'running')['pid']}/environ", "rb") as f:
+                words = set(f.read().split(b"\0"))
+            same(name, words & {b"FAR_AWAY=1", b"NEAR=2"}, wanted)
+            check("the usual ones", any(w.startswith(b"PATH=") for w in words))
+            check("nothing of ours", not any(w.startswith((b"LOPS_UP_ID=", b"LOPS_LOG=")) for w in words), words)
+
+
 def children_are_clean(bin_dir):
     with Set(bin_dir) as s:
         s.up()
@@ -242,5 +281,6 @@ if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
     run([thin_line, exits_are_told, output_is_captured, stop_takes_the_whole_tree,
          down_and_up_keep_the_intent, down_keep_and_up_take_over, a_second_up_says_so,
-         the_file_is_carried_out, notify_makes_it_ready, children_are_clean, secrets_stay_inside,
+         the_file_is_carried_out, notify_makes_it_ready, a_start_that_waits_tells_the_truth,
+         environment_is_inherited_as_asked, children_are_clean, secrets_stay_inside,
          a_thousand_calls_at_once, launched_with_closed_descriptors, another_user])
