@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define TREE_MAGIC       0x6c6f7073
-#define TREE_VERSION     1
+#define TREE_VERSION     2
 #define TREE_SLOTS       8192
 #define TREE_STREAMS     8192
 #define TREE_MEMBERS     8
@@ -110,14 +110,25 @@ struct tree_member {
 	int32_t spare;
 };
 
+/* The end of one life of an actor. */
+struct tree_death {
+	uint64_t word; /* as of its slot */
+	uint64_t ended_wall_ns;
+	int32_t pid;
+	uint32_t silent; /* it was killed for giving no sign of life */
+};
+#define TREE_DEATHS 8
+
 struct tree_actor {
 	char name[TREE_ROLE_BYTES];
 	struct tree_slot slot;
 	_Atomic uint32_t ready;
 	uint32_t respawns;
 	uint32_t silent_ticks; /* own ticks since it was heard */
-	uint32_t backoff_ms;
+	uint32_t backoff_ms, silent;
 	uint64_t next_start_ns;
+	_Atomic uint64_t n_deaths; /* the latest lie in deaths[n % TREE_DEATHS] */
+	struct tree_death deaths[TREE_DEATHS];
 };
 
 enum tree_flag {
@@ -197,6 +208,7 @@ enum tree_op {
 	TREE_STREAMS_NEW,  /* text: deployment, items[0].streams, fds: out read, err read. To
 			      log-monitor */
 	TREE_STREAMS_GONE, /* items[0].streams */
+	TREE_ACTOR_DIED,   /* look at the table's actors. To the process-manager */
 };
 
 enum tree_scope { TREE_SCOPE_MAIN, TREE_SCOPE_GROUP };

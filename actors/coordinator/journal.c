@@ -105,9 +105,26 @@ static void on_found(struct actor *a, void *arg, const struct event *ev)
 		keep(p, ev);
 }
 
+/* The head is known: the rows of the page are asked for. */
+static void on_head(struct actor *a, void *arg, const struct event *ev)
+{
+	struct page *p = arg;
+	uint64_t since = p->next, head = actor_head_seq(a);
+
+	(void)ev;
+	p->head = head;
+	for (uint64_t seq = since + 1; seq <= head && seq <= since + PAGE; seq++) {
+		p->open++;
+		actor_get_by_seq(a, seq, on_found, p);
+	}
+	/* What is not kept any more is passed over. */
+	p->next = since + PAGE < head ? since + PAGE : head;
+	if (--p->open == 0)
+		say_page(a, p);
+}
+
 void journal_answer(struct actor *a, struct api_client *k, uint64_t since, const char *topic)
 {
-	uint64_t head = actor_head_seq(a), first = since + 1;
 	struct page *p;
 
 	if (!actor_bus_is_up(a)) {
@@ -119,15 +136,8 @@ void journal_answer(struct actor *a, struct api_client *k, uint64_t since, const
 		abort();
 	p->place = api_client_place(coordinator_of(a), k);
 	p->serial = k->serial;
-	p->head = head;
 	snprintf(p->topic, sizeof p->topic, "%s", topic ? topic : "");
 	p->open = 1;
-	for (uint64_t seq = first; seq <= head && seq < first + PAGE; seq++) {
-		p->open++;
-		actor_get_by_seq(a, seq, on_found, p);
-	}
-	/* What is not kept any more is passed over. */
-	p->next = since + PAGE < head ? since + PAGE : head;
-	if (--p->open == 0)
-		say_page(a, p);
+	p->next = since;
+	actor_get_head(a, on_head, p);
 }

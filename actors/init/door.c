@@ -468,6 +468,15 @@ void door_push_exit(int slot)
 			tree_send(clients[i].fd, &out);
 }
 
+void door_push_actor_died(void)
+{
+	begin_answer();
+	out.op = TREE_ACTOR_DIED;
+	for (int i = 0; i < DOOR_CLIENTS; i++)
+		if (clients[i].fd >= 0 && clients[i].role == ROLE_PROCESS_MANAGER)
+			tree_send(clients[i].fd, &out);
+}
+
 /* One stream's read ends; false: its socket is full for now. */
 static bool push_stream(struct client *c, const struct tree_stream *s)
 {

@@ -139,14 +139,30 @@ static void actor_start(struct tree_actor *a)
 	}
 }
 
+/* Filled before it is counted: who reads the count finds it whole. */
+static void note_death(struct tree_actor *a)
+{
+	uint64_t n = atomic_load(&a->n_deaths);
+
+	a->deaths[n % TREE_DEATHS] = (struct tree_death){.word = atomic_load(&a->slot.word),
+							 .ended_wall_ns = a->slot.ended_wall_ns,
+							 .pid = atomic_load(&a->slot.pid),
+							 .silent = a->silent};
+	a->silent = 0;
+	atomic_store(&a->n_deaths, n + 1);
+	door_push_actor_died();
+}
+
 static void actor_ended(struct tree_actor *a)
 {
 	uint64_t now = pair_now_ns(), life_ms = (now - a->slot.started_ns) / 1000000;
 	int status = tree_status_of(atomic_load(&a->slot.word));
 
-	if (!shutting_down && !(atomic_load(&pair.table->flags) & TREE_FLAG_KEPT))
+	if (!shutting_down && !(atomic_load(&pair.table->flags) & TREE_FLAG_KEPT)) {
 		pair_say(a->name, status & 0x7f ? " was killed by signal" : " exited with",
 			 status & 0x7f ? status & 0x7f : status >> 8);
+		note_death(a);
+	}
 	if (life_ms >= GOOD_LIFE_MS)
 		a->backoff_ms = 0;
 	a->next_start_ns = now + (uint64_t)a->backoff_ms * 1000000;
@@ -178,6 +194,7 @@ static void judge_actor(struct tree_actor *a, uint32_t elapsed_ms)
 		return;
 	}
 	pair_say(a->name, " gave no sign of life and is replaced, pid", pid);
+	a->silent = 1;
 	if (a->slot.pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, a->slot.pidfd, SIGKILL, NULL, 0);
 	a->silent_ticks = 0;

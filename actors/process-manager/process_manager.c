@@ -99,19 +99,13 @@ static const struct actor_handler handlers[] = {
 static const char *const keys[] = {"process/", "spec/", NULL};
 static const char *const commands[] = {"do.", NULL};
 static const struct msg_type *const publishes[] = {
-	&MSG_deployment_created,
-	&MSG_deployment_changed,
-	&MSG_deployment_deleted,
-	&MSG_spec_set,
-	&MSG_process_starting,
-	&MSG_process_started,
-	&MSG_process_stopping,
-	&MSG_process_exited,
-	&MSG_process_stopped,
-	&MSG_command_accepted,
-	&MSG_command_refused,
-	&MSG_command_finished,
-	NULL,
+	&MSG_deployment_created, &MSG_deployment_changed,
+	&MSG_deployment_deleted, &MSG_spec_set,
+	&MSG_process_starting,   &MSG_process_started,
+	&MSG_process_stopping,   &MSG_process_exited,
+	&MSG_process_stopped,    &MSG_command_accepted,
+	&MSG_command_refused,    &MSG_command_finished,
+	&MSG_actor_died,         NULL,
 };
 
 const struct actor_spec actor_spec_main = {

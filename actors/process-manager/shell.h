@@ -31,6 +31,7 @@ struct shell {
 	struct deployment *sweeping[TREE_SLOTS];
 	int sweep_signal[TREE_SLOTS];
 	uint32_t n_sweeping;
+	uint64_t deaths_seen[TREE_ACTORS]; /* of each of our parts */
 };
 
 static inline struct shell *shell_of(struct actor *a)
@@ -57,6 +58,9 @@ struct proc_facts {
 	char state;
 };
 bool proc_read(int64_t pid, struct proc_facts *ret_f);
+
+/* deaths.c: says what ends of our parts the table holds and were not said yet. */
+void deaths_look(struct actor *a);
 
 /* notify.c */
 void notify_read(struct actor *a, int fd, uint32_t events, void *arg);

@@ -275,6 +275,7 @@ static void on_hello(struct actor *a, int *fds, int n)
 			close(fds[i]);
 	}
 	m->table = s->table;
+	deaths_look(a);
 	if (m->loaded)
 		adopt_all(a);
 }
@@ -321,6 +322,8 @@ static void take(struct actor *a, struct tree_message *m, int *fds, int n_fds)
 	}
 	for (int i = 0; i < n_fds; i++)
 		close(fds[i]);
+	if (m->op == TREE_ACTOR_DIED)
+		deaths_look(a);
 	for (uint32_t i = 0; i < m->count && shell_of(a)->table; i++) {
 		if (m->op == TREE_START)
 			on_start_answer(a, &m->items[i]);

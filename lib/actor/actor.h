@@ -159,6 +159,8 @@ void actor_retain(struct actor *a, uint64_t age_ms, uint64_t bytes);
 /* found: each event (oldest/first first), then once more with NULL as the end. A request that the
  * broker's death swallowed is repeated after the reconnect. */
 typedef void actor_found_fn(struct actor *a, void *arg, const struct event *ev);
+/* found: once, with NULL, when actor_head_seq() is the journal's own. */
+void actor_get_head(struct actor *a, actor_found_fn *fn, void *arg);
 void actor_get_by_seq(struct actor *a, uint64_t seq, actor_found_fn *fn, void *arg);
 void actor_get_by_did(struct actor *a, uint64_t did, actor_found_fn *fn, void *arg);
 void actor_get_last(struct actor *a, const char *key_prefix, actor_found_fn *fn, void *arg);

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Marks the token of a ping that is a request. */
+#define TOKEN_OF_REQUEST (UINT64_C(1) << 62)
+
 enum { PACKET_BYTES = MSG_FRAME_MAX, PUBLISH_TARGET = 128 * 1024 };
 
 struct bus_outbox_entry {
@@ -446,6 +449,22 @@ static int on_answer(struct bus_client *c, struct door_reader *r)
 	return r->error;
 }
 
+static int on_pong(struct bus_client *c, struct door_reader *r)
+{
+	uint64_t token = door_read_uint(r), epoch = door_read_uint(r), head = door_read_uint(r);
+	uint64_t id = token & ~TOKEN_OF_REQUEST;
+
+	if (r->error || epoch != c->epoch)
+		return r->error;
+	if (head > c->head_seq)
+		c->head_seq = head;
+	if ((token & TOKEN_OF_REQUEST) && request_is_open(c, id)) {
+		request_forget(c, id);
+		c->owner.answer(c->owner.arg, id, NULL);
+	}
+	return 0;
+}
+
 static int on_refused(struct bus_client *c, struct door_reader *r)
 {
 	uint64_t number = door_read_uint(r), error = door_read_uint(r);
@@ -497,7 +516,7 @@ int bus_client_receive(struct bus_client *c, void *packet, size_t len)
 	case DOOR_ANSWER:
 		return on_answer(c, &r);
 	case DOOR_PONG:
-		return 0;
+		return on_pong(c, &r);
 	default:
 		return -EBADMSG;
 	}
@@ -553,6 +572,15 @@ uint64_t bus_client_back(struct bus_client *c, const char *deployment, uint64_t 
 	write_text(&w, deployment);
 	door_write_uint(&w, before_seq);
 	door_write_uint(&w, limit);
+	return request_send(c, &w, id);
+}
+
+uint64_t bus_client_head(struct bus_client *c)
+{
+	uint64_t id = c->next_request++;
+	struct door_writer w = packet_begin(c, DOOR_PING);
+
+	door_write_uint(&w, id | TOKEN_OF_REQUEST);
 	return request_send(c, &w, id);
 }
 

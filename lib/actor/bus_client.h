@@ -94,6 +94,8 @@ uint64_t bus_client_back(struct bus_client *c, const char *deployment, uint64_t 
 			 uint32_t limit);
 /* How much the journal keeps, from now on and after each reconnect. */
 void bus_client_retain(struct bus_client *c, uint64_t age_ms, uint64_t bytes);
+/* Asks for the newest seq; head_seq has it when the (empty) answer comes. */
+uint64_t bus_client_head(struct bus_client *c);
 void bus_client_ping(struct bus_client *c, uint64_t token);
 
 #endif

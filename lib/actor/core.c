@@ -436,6 +436,11 @@ static void expect(struct actor *a, uint64_t id, actor_found_fn *fn, void *arg)
 	a->requests = r;
 }
 
+void actor_get_head(struct actor *a, actor_found_fn *fn, void *arg)
+{
+	expect(a, bus_client_head(&a->bus), fn, arg);
+}
+
 void actor_get_by_seq(struct actor *a, uint64_t seq, actor_found_fn *fn, void *arg)
 {
 	expect(a, bus_client_get(&a->bus, DOOR_BY_SEQ, seq, 0, ""), fn, arg);

@@ -209,6 +209,23 @@ deployments:
             check("nothing of ours", not any(w.startswith((b"LOPS_UP_ID=", b"LOPS_LOG=")) for w in words), words)
 
 
+def the_death_of_a_part_is_told_once(bin_dir):
+    with Set(bin_dir) as s:
+        s.up()
+        killed = {}
+        for name in ("broker", "log-monitor", "coordinator", "process-manager"):
+            killed[name] = s.actors()[name][0]
+            os.kill(killed[name], signal.SIGKILL)
+            s.wait_well()
+
+        def told():
+            lines = s.lops("events", "--since", "0", "--topic", "actor.died", "--json").stdout.splitlines()
+            return [(b["actor"], b["pid"], b["reason"]) for b in (json.loads(x)["body"] for x in lines)]
+        wait_for("each to be told", lambda: {(a, p) for a, p, _ in told()} >= set(killed.items()))
+        same("once each", sorted((a, p) for a, p, _ in told()), sorted(killed.items()))
+        check("why", all("SIGKILL" in why for _, _, why in told()), told())
+
+
 def children_are_clean(bin_dir):
     with Set(bin_dir) as s:
         s.up()
@@ -282,5 +299,5 @@ if __name__ == "__main__":
     run([thin_line, exits_are_told, output_is_captured, stop_takes_the_whole_tree,
          down_and_up_keep_the_intent, down_keep_and_up_take_over, a_second_up_says_so,
          the_file_is_carried_out, notify_makes_it_ready, a_start_that_waits_tells_the_truth,
-         environment_is_inherited_as_asked, children_are_clean, secrets_stay_inside,
+         environment_is_inherited_as_asked, the_death_of_a_part_is_told_once, children_are_clean, secrets_stay_inside,
          a_thousand_calls_at_once, launched_with_closed_descriptors, another_user])
