@@ -178,7 +178,7 @@ const struct verb verb_restart = {
 const struct verb verb_reload = {
 	.name = "reload",
 	.arguments = "ID...",
-	.help = "Send the reload signal",
+	.help = "Send the reload signal, or run the reload command",
 	.options = reload_options,
 	.run = run_reload,
 };

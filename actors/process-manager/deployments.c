@@ -51,7 +51,7 @@ struct deployment *deployment_add(struct manager *m, const char *id)
 		abort();
 	snprintf(d->id, sizeof d->id, "%s", id);
 	d->status = PROCESS_STOPPED;
-	d->port = d->pid = d->exit_code = d->signal = MSG_NONE;
+	d->port = d->pid = d->ppid = d->exit_code = d->signal = MSG_NONE;
 	d->start_time = d->end_time = (double)NAN;
 	d->orphan_fd = -1;
 	d->streams = msg_did("streams", id, 0, 0);
@@ -102,6 +102,7 @@ void deployment_record(const struct deployment *d, struct process_record *ret_r)
 	ret_r->pending = process_is_alive(d->status) && d->running_generation != d->generation;
 	ret_r->instance = d->instance;
 	ret_r->pid = d->pid;
+	ret_r->ppid = d->pid == MSG_NONE ? MSG_NONE : d->ppid;
 	ret_r->start_ticks = d->start_ticks;
 	ret_r->boot_id = or_null(d->boot_id);
 	ret_r->start_time = d->start_time;
@@ -147,6 +148,7 @@ void deployment_load(struct actor *a, const struct process_record *r)
 	d->running_generation = r->running_generation;
 	d->instance = r->instance;
 	d->pid = r->pid;
+	d->ppid = r->ppid;
 	d->start_ticks = r->start_ticks;
 	copy_text(d->boot_id, sizeof d->boot_id, r->boot_id);
 	d->start_time = r->start_time;

@@ -186,6 +186,18 @@ static void wait_for(struct job *j, struct deployment *d, bool for_running, bool
 	j->waiting++;
 }
 
+void jobs_expect(struct job *j)
+{
+	j->waiting++;
+}
+
+void jobs_came_to(struct actor *a, struct job *j, const char *id, int status, const char *message)
+{
+	j->waiting--;
+	outcome(j, id, status, message);
+	job_check(a, j);
+}
+
 void jobs_note(struct actor *a, struct deployment *d, const char *note)
 {
 	(void)a;
@@ -618,6 +630,23 @@ void on_process_signal(struct actor *a, const struct event *ev, const struct do_
 	end_taking(a, j);
 }
 
+static void reload_one(struct actor *a, struct job *j, struct deployment *d)
+{
+	char text[200];
+
+	if (d->pid == MSG_NONE || !process_is_alive(d->status)) {
+		snprintf(text, sizeof text, "%s is not running", d->id);
+		outcome(j, d->id, 3, text);
+	} else if (d->handled_seq >= j->seq) {
+		outcome(j, d->id, 1,
+			"it was begun, but the process-manager died: what it came to is not known");
+	} else {
+		d->handled_seq = j->seq;
+		life_changed(a, d, "handled_seq");
+		reload_begin(a, d, j);
+	}
+}
+
 void on_process_reload(struct actor *a, const struct event *ev, const struct do_process_reload *c)
 {
 	struct job *j = job_new(a, ev, VERB_RELOAD, c->request);
@@ -629,8 +658,7 @@ void on_process_reload(struct actor *a, const struct event *ev, const struct do_
 		if (!d)
 			unknown(j, c->deployments.items[i]);
 		else if (d->spec && d->spec->reload_command.count)
-			outcome(j, d->id, 1,
-				"a reload_command is not run yet; set reload_signal instead");
+			reload_one(a, j, d);
 		else
 			signal_one(a, j, d,
 				   d->spec && d->spec->reload_signal > 0

@@ -9,7 +9,8 @@
 #include "lib/policy/process_rule.h"
 #include "msgs/tree.h"
 
-struct job; /* a command being carried out */
+struct job;    /* a command being carried out */
+struct reload; /* a reload command that runs */
 
 /* How far a start is to have come before who asked for it is answered. */
 enum job_patience {
@@ -36,7 +37,7 @@ struct deployment {
 	struct deployment_spec *spec; /* newest; free() */
 	int64_t port;                 /* in force, MSG_NONE */
 	uint64_t instance;
-	int64_t pid;
+	int64_t pid, ppid;
 	uint64_t start_ticks;
 	char boot_id[40];
 	double start_time, end_time;
@@ -86,6 +87,7 @@ struct manager {
 	struct deployment *by_id[HASH];
 	uint32_t n;
 	struct job *jobs;
+	struct reload *reloads;
 	const struct tree_os *os;
 	bool loaded;                    /* last values are; with the table: commands are taken up */
 	bool resumed;                   /* what a crash of ours cut off was taken up again */
@@ -140,8 +142,17 @@ void jobs_settle(struct actor *a, struct deployment *d, int status, const char *
 /* A start came so far: those whom that is enough for are answered. */
 void jobs_reached(struct actor *a, struct deployment *d, enum job_patience reached);
 void jobs_note(struct actor *a, struct deployment *d, const char *note);
+/* The job waits for something of its own about the deployment, then is told what it came to. */
+void jobs_expect(struct job *j);
+void jobs_came_to(struct actor *a, struct job *j, const char *id, int status, const char *message);
 void jobs_resume(struct actor *a); /* half-done commands of before a crash */
 void jobs_done(struct manager *m);
+
+/* --- reload.c --- */
+void reload_begin(struct actor *a, struct deployment *d, struct job *j);
+/* An instance that is no deployment's has ended: true when it was a reload command. */
+bool reload_exited(struct actor *a, const struct tree_slot *s);
+void reloads_done(struct manager *m);
 
 /* --- adopt.c --- */
 void adopt_all(struct actor *a); /* again after each reconnect to lops-init */

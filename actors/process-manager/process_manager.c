@@ -74,6 +74,7 @@ static void free_one(void *arg, struct deployment *d)
 static void done(struct actor *a)
 {
 	jobs_done(manager_of(a));
+	reloads_done(manager_of(a));
 	deployment_each(manager_of(a), free_one, a);
 }
 

@@ -222,6 +222,8 @@ static void look_at_slot(struct actor *a, int slot)
 	d = deployment_of_instance(manager_of(a), t->instance);
 	if (d)
 		life_exited(a, d, t);
+	else if (manager_of(a)->resumed && !reload_exited(a, t))
+		manager_of(a)->os->confirm(a, t->instance); /* nobody's any more */
 }
 
 static void note_arena(struct shell *s)
@@ -287,6 +289,8 @@ static void on_start_answer(struct actor *a, const struct tree_item *item)
 	struct deployment *d = deployment_of_instance(manager_of(a), item->instance);
 	struct proc_facts f = {0};
 
+	if (!d && item->slot >= 0)
+		look_at_slot(a, item->slot);
 	if (!d)
 		return;
 	if (item->slot < 0) {
@@ -302,7 +306,8 @@ static void on_start_answer(struct actor *a, const struct tree_item *item)
 		return;
 	}
 	if (item->pid > 0) {
-		proc_read(item->pid, &f);
+		if (proc_read(item->pid, &f))
+			d->ppid = f.ppid;
 		if (d->status == PROCESS_STOPPING && d->pid == MSG_NONE) {
 			d->pid = item->pid; /* a stop came while it was being started */
 			d->start_ticks = f.start_ticks;

@@ -226,6 +226,27 @@ def the_death_of_a_part_is_told_once(bin_dir):
         check("why", all("SIGKILL" in why for _, _, why in told()), told())
 
 
+def a_reload_command_runs_beside_it(bin_dir):
+    with Set(bin_dir) as s:
+        s.up()
+        done = os.path.join(s.root, "done")
+        s.start("web", "sleep", "infinity", options=["-e", f"DONE={done}"])
+        pid = s.row("web")["pid"]
+        s.lops("set", "web", 'reload_command=sh -c "echo reloaded; echo $COUNT >>$DONE"', "environment.COUNT=1")
+        s.lops("reload", "web")
+        with open(done, encoding="ascii") as f:
+            same("once", f.read(), "1\n")
+        same("the program itself goes on", s.row("web")["pid"], pid)
+        wait_for("its output", lambda: b"reloaded" in s.log("web"))
+        s.lops("set", "web", "reload_command=sh -c 'exit 4'")
+        failed = s.lops("reload", "web", status=1)
+        check("it says what came of it", "code 4" in failed.stderr, failed.stderr)
+        s.lops("set", "web", "reload_command=/no/such/thing")
+        check("what is missing is named", "/no/such/thing" in s.lops("reload", "web", status=1).stderr)
+        s.lops("stop", "web")
+        s.lops("reload", "web", status=3)
+
+
 def children_are_clean(bin_dir):
     with Set(bin_dir) as s:
         s.up()
@@ -299,5 +320,5 @@ if __name__ == "__main__":
     run([thin_line, exits_are_told, output_is_captured, stop_takes_the_whole_tree,
          down_and_up_keep_the_intent, down_keep_and_up_take_over, a_second_up_says_so,
          the_file_is_carried_out, notify_makes_it_ready, a_start_that_waits_tells_the_truth,
-         environment_is_inherited_as_asked, the_death_of_a_part_is_told_once, children_are_clean, secrets_stay_inside,
+         a_reload_command_runs_beside_it, environment_is_inherited_as_asked, the_death_of_a_part_is_told_once, children_are_clean, secrets_stay_inside,
          a_thousand_calls_at_once, launched_with_closed_descriptors, another_user])
