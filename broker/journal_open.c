@@ -36,10 +36,12 @@ static const char *const statements[S_COUNT] = {
 	[S_READ] = "SELECT seq,rec,crc FROM events WHERE seq>? ORDER BY seq LIMIT ?",
 	[S_READ_ONE] = "SELECT seq,rec,crc FROM events WHERE seq=?",
 	[S_READ_LAST] = "SELECT seq,rec,crc FROM last WHERE key>=?1 AND key<?2 ORDER BY key",
-	/* Only the oldest are looked at: times rise with seq but for steps of the clock. */
-	/* Only the oldest are looked at: times rise with seq but for steps of the clock. A command
-	 * that an actor of the set has not handled yet was acknowledged, and stays. */
-	[S_TRIM] = "DELETE FROM events WHERE seq<?1 AND seq<(SELECT min(seq) FROM events)+?4 AND "
+	/* Only the oldest are looked at (one bound, for SQLite uses one): times rise with seq but
+	   for steps of the clock. */
+	/* Only the oldest are looked at (one bound, for SQLite uses one): times rise with seq but
+	 * for steps of the clock. A command that an actor of the set has not handled yet was
+	 * acknowledged, and stays. */
+	[S_TRIM] = "DELETE FROM events WHERE seq<min(?1,(SELECT min(seq) FROM events)+?4) AND "
 		   "(time<?2 OR ?3) AND NOT (seq>(SELECT coalesce(min(seq),0) FROM cursors WHERE "
 		   "own) AND type IN (SELECT id FROM names WHERE name LIKE 'do.%'))",
 	[S_BOUNDS] = "SELECT min(seq) FROM events",
