@@ -10,4 +10,4 @@ while [ ! -S "$top/r/bus" ]; do
 	kill -0 $broker 2>/dev/null || exit 1
 	sleep 0.05
 done
-"$bin/bus" "$top/r" "${2:-5}"
+"$bin/bus" "$top/r" "$top/s" "${2:-5}"
