@@ -40,7 +40,7 @@ void core_refuse(struct core *c, const struct peer *p, uint64_t number, int erro
 
 /* --- own_words.c: events of the broker's own --- */
 void core_say_gap(struct core *c, const struct peer *p, const struct sub *s, uint64_t from,
-		  uint64_t to);
+		  uint64_t to, const char *reason);
 void core_repeat_degraded(struct core *c, const struct peer *p, const struct sub *s);
 
 /* --- publish.c --- */

@@ -80,11 +80,25 @@ struct from_file {
 	bool full;
 };
 
+/* Rows that lie between are gone: trimmed while the subscription stood still, or lost to damage. */
+static void skip(struct core *c, const struct peer *p, struct sub *s, uint64_t to)
+{
+	core_say_gap(c, p, s, s->after + 1, to, "retention");
+	s->after = to;
+}
+
 static bool take_row(void *arg, uint64_t seq, const uint8_t *rec, uint32_t len)
 {
 	struct from_file *f = arg;
 
 	f->rows++;
+	if (seq > f->s->after + 1) {
+		if (f->len) { /* what lies before the hole is sent first */
+			f->full = true;
+			return false;
+		}
+		skip(f->c, f->p, f->s, seq - 1);
+	}
 	if (core_may_see(f->p, core_record_is_private(rec, len)) &&
 	    sub_wants(f->s, (const char *)rec + 3, rec[2])) {
 		if (f->len && f->len + len > DOOR_BATCH_BYTES) {
@@ -109,8 +123,8 @@ static bool feed_from_file(struct core *c, struct peer *p, struct sub *s)
 		c->error = err;
 		return true;
 	}
-	if (!f.full && f.rows < READ_ROWS && s->after < c->head)
-		s->after = c->head; /* the rest was trimmed meanwhile */
+	if (!f.rows && s->after < c->head)
+		skip(c, p, s, c->head);
 	s->in_tail = tail_place_after(&c->tail, s->after, &s->place);
 	return send_batch(c, p, s, f.len);
 }

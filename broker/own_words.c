@@ -57,7 +57,7 @@ static void deliver(struct core *c, const struct peer *p, const struct sub *s,
 }
 
 void core_say_gap(struct core *c, const struct peer *p, const struct sub *s, uint64_t from,
-		  uint64_t to)
+		  uint64_t to, const char *reason)
 {
 	uint8_t room[768];
 	struct door_writer rec;
@@ -66,7 +66,7 @@ void core_say_gap(struct core *c, const struct peer *p, const struct sub *s, uin
 	words_begin(&x, 3);
 	put_number(&x, "from", from);
 	put_number(&x, "to", to);
-	put_text(&x, "reason", "retention");
+	put_text(&x, "reason", reason);
 	rec = record(c, "bus.gap", &x, room, sizeof room);
 	deliver(c, p, s, &rec);
 }

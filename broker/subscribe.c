@@ -37,11 +37,13 @@ static void place_sub(struct core *c, const struct peer *p, struct sub *s, enum 
 	else if (start == DOOR_LIVE)
 		seq = c->head;
 	if (seq > c->head) {
-		core_say_gap(c, p, s, c->head + 1, seq);
+		core_say_gap(c, p, s, c->head + 1, seq, "epoch");
 		seq = c->head;
 	} else if (seq && tail && seq + 1 < tail) {
-		core_say_gap(c, p, s, seq + 1, tail - 1);
+		core_say_gap(c, p, s, seq + 1, tail - 1, "retention");
 		seq = tail - 1;
+	} else if (!seq && tail) {
+		seq = tail - 1; /* all there is: nothing is missing from that */
 	}
 	s->after = seq;
 	s->in_tail = tail_place_after(&c->tail, seq, &s->place);

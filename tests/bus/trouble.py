@@ -15,7 +15,7 @@ import zmq
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from broker import Broker, bin_dir
-from door import (ACK, ANSWER, DELIVER, Door, Event, GET, PING, PONG, REFUSED, RETAIN, WELCOME, header, record)
+from door import (ACK, ANSWER, CREDIT, DELIVER, Door, Event, GET, PING, PONG, REFUSED, RETAIN, WELCOME, header, record)
 
 BIN = bin_dir()
 del sys.argv[1:2]
@@ -226,6 +226,9 @@ class Trouble(unittest.TestCase):
         self.assertEqual(outsider.wait(REFUSED)[1], 1)
         p = Publisher(self.broker.run)
         p.send(RETAIN, 3600000, 1 << 20)
+        slow = Door(self.broker.run, "slow", 1, cookie=False)
+        slow.wait(WELCOME)
+        slow.subscribe(["actor."], start=1, credit=1)
         for n in range(9000):
             p.add("actor.started", {"actor": "a%d" % (n % 5) + "x" * 300})
             if n % 500 == 0:
@@ -244,6 +247,21 @@ class Trouble(unittest.TestCase):
         late.subscribe(["actor."], start=1, seq=1)
         e = Event(late.wait(DELIVER)[2])
         self.assertEqual((e.topic, e.body["from"]), ("bus.gap", 2))
+        self.assert_told_what_it_missed(slow, 9000)
+
+    def assert_told_what_it_missed(self, slow, head):
+        """Every seq up to the head is an event or lies in a gap that was said."""
+        next_seq, gaps = 1, 0
+        while next_seq <= head:
+            for e in map(Event, slow.wait(DELIVER)[2:]):
+                if e.topic == "bus.gap":
+                    self.assertEqual(e.body["from"], next_seq)
+                    next_seq, gaps = e.body["to"] + 1, gaps + 1
+                else:
+                    self.assertEqual(e.seq, next_seq)
+                    next_seq += 1
+            slow.send(CREDIT, 1, 1 << 20)
+        self.assertEqual(gaps, 1)
 
     def test_a_command_that_nobody_handled_yet_is_not_trimmed(self):
         self.begin()
