@@ -514,8 +514,11 @@ void life_delete(struct actor *a, struct deployment *d, const char *reason)
 {
 	struct manager *m = manager_of(a);
 	struct deployment_deleted e = {.deployment_id = d->id, .reason = reason};
+	struct publish to = {.deployment = d->id, .uid = MSG_UID_NONE};
 
-	publish_deployment_deleted(a, PUBLISH_TO(d->id), &e);
+	/* Outside of a handler it is the end of the command that was applied last. */
+	to.cause = actor_cause(a) ? 0 : d->handled_seq;
+	publish_deployment_deleted(a, &to, &e);
 	m->os->release(a, d->streams);
 	if (d->arena_at)
 		m->os->free_spec(a, d->arena_at);
