@@ -62,7 +62,9 @@ static void adopt_one(void *arg, struct deployment *d)
 		return;
 	}
 	if (!s) {
-		adopt_without_slot(q, d);
+		/* Until its intent is on the disk it is not to be started, nor given up. */
+		if (!d->start_number)
+			adopt_without_slot(q, d);
 		return;
 	}
 	d->arena_at = s->spec;
