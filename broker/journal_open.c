@@ -221,6 +221,17 @@ static int open_or_mend(struct journal *j)
 	return err ? err : open_db(j, true);
 }
 
+/* A turn that the last broker committed and did not sync is taken for settled by who reads it here:
+ * a sender whose number it holds is told so. */
+static int sync_found(struct journal *j)
+{
+	int err = journal_open_wal(j);
+
+	if (err == -ENOENT)
+		return 0; /* nothing was written since the last checkpoint */
+	return err ? err : fdatasync(j->wal) < 0 ? -errno : 0;
+}
+
 int journal_open(const char *state_dir, struct journal **ret_j, const char **ret_said)
 {
 	struct journal *j = calloc(1, sizeof *j);
@@ -235,6 +246,8 @@ int journal_open(const char *state_dir, struct journal **ret_j, const char **ret
 	err = take_lock(j);
 	if (!err)
 		err = open_or_mend(j);
+	if (!err)
+		err = sync_found(j);
 	if (err) {
 		journal_close(j);
 		return err;
