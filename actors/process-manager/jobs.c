@@ -340,9 +340,12 @@ static void stop_one(struct actor *a, struct job *j, struct deployment *d, bool 
 
 static void restart_one(struct actor *a, struct job *j, struct deployment *d)
 {
+	bool was_stopped = d->handled_seq == j->seq && d->status == PROCESS_STARTING;
+
 	if (!is_new_for(j, d))
 		return;
-	if (!process_is_alive(d->status)) {
+	/* Cut off by our own death in its second half: the start goes on. */
+	if (was_stopped || !process_is_alive(d->status)) {
 		start_one(a, j, d);
 		return;
 	}
