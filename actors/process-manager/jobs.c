@@ -491,8 +491,9 @@ void on_deployment_delete(struct actor *a, const struct event *ev,
 		const char *id = c->deployments.items[i];
 		struct deployment *d = deployment_find(manager_of(a), id);
 
-		if (!d)
-			continue; /* gone: what was asked for */
+		/* Gone: what was asked for. Another of its name came after: not what was meant. */
+		if (!d || d->handled_seq > j->seq)
+			continue;
 		if (!process_is_alive(d->status)) {
 			life_delete(a, d, "asked for");
 		} else if (!c->force) {
