@@ -266,13 +266,35 @@ static const struct verb verbs[] = {
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
-/* The outcome of one that was sent before is its answer; none yet: it is done now. */
+static struct api_client *asker(struct actor *a, const struct ask *q)
+{
+	struct api_client *k = api_client_of(coordinator_of(a), q->place, q->serial);
+
+	return k && k->pending && strcmp(k->request, q->request->request) == 0 ? k : NULL;
+}
+
+/* Its command is on its way: then its outcome comes by itself, and what the words of the request
+ * stand for is not asked again, for it may have been done already. */
+static void on_underway(struct actor *a, void *arg, const struct event *ev)
+{
+	struct ask *q = arg;
+	struct api_client *k = asker(a, q);
+
+	if (ev) {
+		q->found = true;
+		return;
+	}
+	if (k && !q->found)
+		q->handle(a, k, q->request);
+	ask_free(q);
+}
+
+/* The outcome of one that was sent before is its answer. */
 static void on_outcome(struct actor *a, void *arg, const struct event *ev)
 {
 	struct ask *q = arg;
-	struct api_client *k = api_client_of(coordinator_of(a), q->place, q->serial);
+	struct api_client *k = asker(a, q);
 
-	k = k && k->pending && strcmp(k->request, q->request->request) == 0 ? k : NULL;
 	if (ev && ev->type == &MSG_command_finished) {
 		q->found = true;
 		if (k)
@@ -281,8 +303,9 @@ static void on_outcome(struct actor *a, void *arg, const struct event *ev)
 	if (ev)
 		return;
 	if (k && !q->found)
-		q->handle(a, k, q->request);
-	ask_free(q);
+		actor_get_by_did(a, msg_did("request", k->request, 0, 0), on_underway, q);
+	else
+		ask_free(q);
 }
 
 static enum role role_of(const struct api_client *k)

@@ -339,9 +339,10 @@ static int on_welcome(struct bus_client *c, struct door_reader *r)
 	c->owner.welcomed(c->owner.arg, epoch, head);
 	send_retain(c);
 	subscribe_all(c);
+	/* Whoever asks about what it has published asks after it. */
+	bus_client_flush(c);
 	for (struct bus_request *q = c->requests; q; q = q->next)
 		c->owner.send(c->owner.arg, q->packet, q->len);
-	bus_client_flush(c);
 	return 0;
 }
 
