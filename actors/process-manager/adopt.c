@@ -56,8 +56,8 @@ static void adopt_one(void *arg, struct deployment *d)
 	enum tree_state state = s ? tree_state_of(atomic_load(&s->word)) : TREE_FREE;
 
 	if (!process_is_alive(d->status)) {
-		/* The exit is on disk; only its confirmation was cut off. */
-		if (state == TREE_EXITED)
+		/* The exit is on the disk; only its confirmation was cut off. */
+		if (state == TREE_EXITED && d->exit_number <= actor_acked(q->a))
 			manager_of(q->a)->os->confirm(q->a, d->instance);
 		return;
 	}
@@ -91,13 +91,22 @@ static void adopt_half_stopped(void *arg, struct deployment *d)
 		manager_of(q->a)->os->sweep(q->a, d, 9);
 }
 
+static bool is_being_said(const struct manager *m, uint64_t instance)
+{
+	for (uint32_t i = 0; i < m->n_exiting; i++)
+		if (m->exiting[i]->exit_instance == instance)
+			return true;
+	return false;
+}
+
 /* Exits that nobody waits for any more: said and journalled, then the deployment was deleted or
  * started anew, and only the confirmation was cut off. */
 static void confirm_leftovers(struct actor *a, const struct tree_table *t)
 {
 	for (int i = 0; t && i < atomic_load(&t->high); i++)
 		if (tree_state_of(atomic_load(&t->slots[i].word)) == TREE_EXITED &&
-		    !deployment_of_instance(manager_of(a), t->slots[i].instance))
+		    !deployment_of_instance(manager_of(a), t->slots[i].instance) &&
+		    !is_being_said(manager_of(a), t->slots[i].instance))
 			manager_of(a)->os->confirm(a, t->slots[i].instance);
 }
 
