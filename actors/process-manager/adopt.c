@@ -28,10 +28,9 @@ static void adopt_without_slot(struct adoption *q, struct deployment *d)
 {
 	struct manager *m = manager_of(q->a);
 
-	if (d->pid != MSG_NONE && strcmp(d->boot_id, m->boot_id) == 0 && m->os->lives(q->a, d))
+	if (d->pid != MSG_NONE && m->os->lives(q->a, d))
 		return; /* watched by a pidfd of our own */
-	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE &&
-	    strcmp(d->boot_id, m->boot_id) == 0 && d->spec) {
+	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE && d->spec) {
 		int status;
 		const char *why;
 
@@ -43,10 +42,7 @@ static void adopt_without_slot(struct adoption *q, struct deployment *d)
 			return;
 		}
 	}
-	life_exited_unknown(q->a, d,
-			    strcmp(d->boot_id, m->boot_id) == 0
-				    ? "ended while nobody watched, with an unknown status"
-				    : "ended with the machine's last boot");
+	life_exited_unknown(q->a, d, "ended while nobody watched, with an unknown status");
 }
 
 static void adopt_one(void *arg, struct deployment *d)
@@ -110,7 +106,15 @@ static void confirm_leftovers(struct actor *a, const struct tree_table *t)
 			manager_of(a)->os->confirm(a, t->slots[i].instance);
 }
 
-void adopt_all(struct actor *a)
+static void adopt_old_boot(void *arg, struct deployment *d)
+{
+	struct manager *m = manager_of(arg);
+
+	if (process_is_alive(d->status) && strcmp(d->boot_id, m->boot_id) != 0)
+		life_exited_unknown(arg, d, "ended with the machine's last boot");
+}
+
+void adopt_resumed(struct actor *a)
 {
 	struct adoption q = {.a = a, .table = manager_of(a)->table};
 
@@ -118,8 +122,23 @@ void adopt_all(struct actor *a)
 	deployment_each(manager_of(a), adopt_half_stopped, &q);
 	confirm_leftovers(a, q.table);
 	manager_of(a)->os->flush(a);
-	if (!manager_of(a)->resumed)
-		jobs_resume(a);
 	manager_of(a)->resumed = true;
 	actor_take_up(a);
+}
+
+/* The commands that were cut off come first: who waits for what is there again before what happened
+ * meanwhile is found, and its outcome is theirs. */
+void adopt_all(struct actor *a)
+{
+	struct manager *m = manager_of(a);
+
+	if (m->resumed) {
+		adopt_resumed(a);
+	} else if (!m->resuming) {
+		m->resuming = true;
+		jobs_resume(a);
+		deployment_each(m, adopt_old_boot, a);
+		if (!m->n_resuming)
+			adopt_resumed(a);
+	}
 }

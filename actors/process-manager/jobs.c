@@ -475,7 +475,9 @@ void on_deployment_put(struct actor *a, const struct event *ev, const struct do_
 		say_accepted(a, j, NULL);
 		put(a, j, d, c);
 	} else if (d->command_seq == j->seq && d->status == PROCESS_STARTING) {
-		wait_for(j, d, true, false); /* cut off by our own death: its start goes on */
+		/* Cut off by our own death: its start goes on. */
+		d->is_create = strcmp(c->mode, "create") == 0 && d->pid == MSG_NONE;
+		wait_for(j, d, true, false);
 	}
 	end_taking(a, j);
 }
@@ -675,11 +677,8 @@ void on_process_reload(struct actor *a, const struct event *ev, const struct do_
 
 /* --- what a crash of ours cut off --- */
 
-static void found(struct actor *a, void *arg, const struct event *ev)
+static void take_again(struct actor *a, const struct event *ev)
 {
-	(void)arg;
-	if (!ev)
-		return;
 	actor_set_cause(a, ev->header.seq);
 	if (ev->type == &MSG_do_deployment_put)
 		on_deployment_put(a, ev, ev->body);
@@ -694,8 +693,19 @@ static void found(struct actor *a, void *arg, const struct event *ev)
 	actor_set_cause(a, 0);
 }
 
+static void found(struct actor *a, void *arg, const struct event *ev)
+{
+	struct manager *m = manager_of(a);
+
+	(void)arg;
+	if (ev)
+		take_again(a, ev);
+	else if (--m->n_resuming == 0)
+		adopt_resumed(a);
+}
+
 struct cut_off {
-	uint64_t seqs[256];
+	uint64_t *seqs;
 	uint32_t n;
 };
 
@@ -706,15 +716,20 @@ static void note_cut_off(void *arg, struct deployment *d)
 	for (uint32_t i = 0; i < c->n; i++)
 		if (c->seqs[i] == d->command_seq)
 			return;
-	if (d->command_seq && c->n < sizeof c->seqs / sizeof *c->seqs)
+	if (d->command_seq)
 		c->seqs[c->n++] = d->command_seq;
 }
 
 void jobs_resume(struct actor *a)
 {
-	struct cut_off c = {0};
+	struct manager *m = manager_of(a);
+	struct cut_off c = {.seqs = calloc(m->n + 1, sizeof *c.seqs)};
 
-	deployment_each(manager_of(a), note_cut_off, &c);
+	if (!c.seqs)
+		abort();
+	deployment_each(m, note_cut_off, &c);
+	m->n_resuming = c.n;
 	for (uint32_t i = 0; i < c.n; i++)
 		actor_get_by_seq(a, c.seqs[i], found, NULL);
+	free(c.seqs);
 }

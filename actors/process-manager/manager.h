@@ -90,7 +90,8 @@ struct manager {
 	struct reload *reloads;
 	const struct tree_os *os;
 	bool loaded;                    /* last values are; with the table: commands are taken up */
-	bool resumed;                   /* what a crash of ours cut off was taken up again */
+	bool resuming, resumed;         /* what a crash of ours cut off is, was taken up again */
+	uint32_t n_resuming;            /* commands of it that are still being looked up */
 	const struct tree_table *table; /* of lops-init, NULL: not seen yet */
 	struct deployment *starting[TREE_SLOTS]; /* wait for their acknowledgement */
 	uint32_t n_starting;
@@ -145,7 +146,8 @@ void jobs_note(struct actor *a, struct deployment *d, const char *note);
 /* The job waits for something of its own about the deployment, then is told what it came to. */
 void jobs_expect(struct job *j);
 void jobs_came_to(struct actor *a, struct job *j, const char *id, int status, const char *message);
-void jobs_resume(struct actor *a); /* half-done commands of before a crash */
+/* Half-done commands of before a crash: looked up, taken up again, then adopt_resumed(). */
+void jobs_resume(struct actor *a);
 void jobs_done(struct manager *m);
 
 /* --- reload.c --- */
@@ -156,6 +158,7 @@ void reloads_done(struct manager *m);
 
 /* --- adopt.c --- */
 void adopt_all(struct actor *a); /* again after each reconnect to lops-init */
+void adopt_resumed(struct actor *a);
 
 /* --- specs.c --- */
 struct spec_block {
