@@ -456,16 +456,26 @@ void door_read(int i)
 
 /* --- pushes: best effort, for the table is the truth --- */
 
-void door_push_exit(int slot)
+static void push_slot(enum tree_op op, int slot)
 {
 	begin_answer();
-	out.op = TREE_EXIT;
+	out.op = op;
 	out.count = 1;
 	out.items[0] = (struct tree_item){.instance = pair.table->slots[slot].instance};
 	report(&out.items[0], slot);
 	for (int i = 0; i < DOOR_CLIENTS; i++)
 		if (clients[i].fd >= 0 && clients[i].role == ROLE_PROCESS_MANAGER)
 			tree_send(clients[i].fd, &out);
+}
+
+void door_push_exit(int slot)
+{
+	push_slot(TREE_EXIT, slot);
+}
+
+void door_push_start(int slot)
+{
+	push_slot(TREE_START, slot);
 }
 
 void door_push_actor_died(void)

@@ -15,6 +15,8 @@ void door_accept(void);
 void door_read(int client);
 /* Tells the process-manager that slot's instance has ended. */
 void door_push_exit(int slot);
+/* ... that it runs, as the answer to its start would have. */
+void door_push_start(int slot);
 void door_push_actor_died(void);
 void door_push_streams(void); /* new ones, to log-monitor */
 void door_ready_changed(void);

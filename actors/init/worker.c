@@ -96,6 +96,14 @@ void worker_confirm(int slot)
 	slots_free(pair.table, slot);
 }
 
+/* A start that could not be made at once: who asked has had an answer without a pid. */
+static void start_late(int slot)
+{
+	worker_start(slot);
+	if (state_of(&pair.table->slots[slot]) == TREE_RUNNING)
+		door_push_start(slot);
+}
+
 static void run_timers(void)
 {
 	uint64_t now = pair_now_ns();
@@ -108,9 +116,9 @@ static void run_timers(void)
 
 		if (slots_due(pair.table, s, now)) {
 			atomic_fetch_add(&pair.table->n_orders_taken, 1);
-			worker_start(i);
+			start_late(i);
 		} else if (state_of(s) == TREE_STARTING && atomic_load(&s->pid) == 0) {
-			worker_start(i);
+			start_late(i);
 		}
 		any_timer |= state_of(s) == TREE_WAITING;
 	}
