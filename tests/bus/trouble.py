@@ -176,21 +176,25 @@ class Trouble(unittest.TestCase):
         if not shutil.which("strace"):
             self.skipTest("strace is not there")
         trace = os.path.join(self.broker.top, "trace")
-        self.broker.start(("strace", "-f", "-qq", "-o", trace, "-e", "trace=fdatasync", "-e",
-                           "inject=fdatasync:error=EIO:when=6+"))
-        self.broker.wait_up()
+        self.begin()
         p = Publisher(self.broker.run)
-        for n in range(10):
+        p.add(*changed("d"))
+        p.settle()
+        tracer = subprocess.Popen(["strace", "-f", "-qq", "-o", trace, "-e", "trace=fdatasync", "-e",
+                                   "inject=fdatasync:error=EIO:when=3+", "-p", str(self.broker.process.pid)])
+        until = time.monotonic() + 30
+        while self.broker.process.poll() is None and time.monotonic() < until:
             p.add(*changed("d"))
-            p.take(0.2)
-        self.broker.process.wait(20)
+            p.take(0.05)
+        self.broker.process.wait(5)
+        tracer.wait(10)
         with open(trace, encoding="utf-8", errors="replace") as f:
             self.assertIn("INJECTED", f.read())
-        self.assertLess(p.acked, 10)
+        self.assertLess(p.acked, len(p.sent))
         self.begin()
         p.connect()
         p.settle()
-        self.assertEqual(len(self.rows()), 10)
+        self.assertEqual(len(self.rows()), len(p.sent))
 
     def test_an_event_is_found_by_its_own_id(self):
         self.begin()
