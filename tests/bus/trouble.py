@@ -26,7 +26,7 @@ class Publisher(Door):
     """Keeps what is not acknowledged and sends it again, as the protocol asks of every publisher."""
 
     def __init__(self, run, name="actor", incarnation=1):
-        self.sent, self.acked, self.refusals, self.welcomes = {}, 0, [], 0
+        self.sent, self.acked, self.refusals, self.welcomes, self.greets = {}, 0, [], 0, False
         super().__init__(run, name, incarnation)
 
     def add(self, topic, body):
@@ -44,11 +44,13 @@ class Publisher(Door):
         elif verb == WELCOME:
             self.acked = max(self.acked, rest[3])
             self.welcomes += 1
+            self.greets = False
             for n in range(self.acked + 1, len(self.sent) + 1):
                 self.publish([self.sent[n]])
         elif verb == REFUSED:
             self.refusals.append((rest[1], rest[2]))
-            if rest[1] == 107:
+            if rest[1] == 107 and not self.greets:  # one hello for all that was refused
+                self.greets = True
                 self.hello()
 
     def settle(self, seconds=30):
