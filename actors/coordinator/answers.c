@@ -79,7 +79,8 @@ static void put_row(struct actor *a, struct api_client *k, struct part *p,
 
 	if (p->n && (p->nodes + nodes > PART_NODES || p->rows.len + len > PART_BYTES))
 		say_part(a, k, p, true);
-	codec_buffer_add(&p->rows, brief ? view_brief(row) : view_whole(row), len);
+	if (codec_buffer_add(&p->rows, brief ? view_brief(row) : view_whole(row), len) < 0)
+		abort();
 	p->n++;
 	p->nodes += nodes;
 }

@@ -193,9 +193,20 @@ void jobs_expect(struct job *j)
 
 void jobs_came_to(struct actor *a, struct job *j, const char *id, int status, const char *message)
 {
+	uint64_t seq = j->seq;
+	struct deployment *d;
+
 	j->waiting--;
 	outcome(j, id, status, message);
 	job_check(a, j);
+	/* Answered first: one that is cut off here is taken up, and answered the same, once more.
+	 */
+	d = deployment_find(manager_of(a), id);
+	if (d && d->command_seq == seq) {
+		d->command_seq = 0;
+		d->command_verb = NULL;
+		life_changed(a, d, "command_seq");
+	}
 }
 
 void jobs_note(struct actor *a, struct deployment *d, const char *note)
@@ -644,12 +655,13 @@ static void reload_one(struct actor *a, struct job *j, struct deployment *d)
 		snprintf(text, sizeof text, "%s is not running", d->id);
 		outcome(j, d->id, 3, text);
 	} else if (d->handled_seq >= j->seq) {
-		outcome(j, d->id, 1,
+		jobs_expect(j);
+		jobs_came_to(
+			a, j, d->id, 1,
 			"it was begun, but the process-manager died: what it came to is not known");
 	} else {
-		d->handled_seq = j->seq;
-		life_changed(a, d, "handled_seq");
-		reload_begin(a, d, j);
+		take_up(j, d);
+		reload_begin(a, d, j, life_changed(a, d, "handled_seq"));
 	}
 }
 
@@ -690,6 +702,8 @@ static void take_again(struct actor *a, const struct event *ev)
 		on_process_stop(a, ev, ev->body);
 	else if (ev->type == &MSG_do_process_restart)
 		on_process_restart(a, ev, ev->body);
+	else if (ev->type == &MSG_do_process_reload)
+		on_process_reload(a, ev, ev->body);
 	actor_set_cause(a, 0);
 }
 

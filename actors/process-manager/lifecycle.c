@@ -44,7 +44,7 @@ void life_say(struct actor *a, struct deployment *d, const struct msg_type *type
 	actor_publish(a, type, PUBLISH_TO(d->id), &c);
 }
 
-void life_changed(struct actor *a, struct deployment *d, const char *field)
+uint64_t life_changed(struct actor *a, struct deployment *d, const char *field)
 {
 	struct deployment_changed c;
 	const char *fields[] = {field};
@@ -52,7 +52,7 @@ void life_changed(struct actor *a, struct deployment *d, const char *field)
 	msg_body_init(&MSG_deployment_changed.body, &c);
 	deployment_record(d, &c.process);
 	c.fields = (struct msg_strs){.items = fields, .count = 1};
-	publish_deployment_changed(a, PUBLISH_TO(d->id), &c);
+	return publish_deployment_changed(a, PUBLISH_TO(d->id), &c);
 }
 
 static struct publish transition(const struct deployment *d, const char *kind)
@@ -505,6 +505,7 @@ void life_acked(struct actor *a, uint64_t number)
 				d; /* with the next acknowledgement: confirming twice is harmless */
 	}
 	m->n_exiting = kept;
+	reloads_acked(a, number);
 	if (dead && !process_is_alive(dead->status))
 		life_delete(a, dead, "could not be started");
 	m->os->flush(a);

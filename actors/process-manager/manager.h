@@ -125,7 +125,8 @@ void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *
 void life_exited_unknown(struct actor *a, struct deployment *d, const char *why);
 void life_acked(struct actor *a, uint64_t number);
 void life_swept(struct actor *a, struct deployment *d, const int64_t *left, uint32_t n_left);
-void life_changed(struct actor *a, struct deployment *d, const char *field);
+/* Returns its own number. */
+uint64_t life_changed(struct actor *a, struct deployment *d, const char *field);
 void life_say(struct actor *a, struct deployment *d, const struct msg_type *type); /* created */
 
 /* --- jobs.c: commands over deployments --- */
@@ -151,7 +152,9 @@ void jobs_resume(struct actor *a);
 void jobs_done(struct manager *m);
 
 /* --- reload.c --- */
-void reload_begin(struct actor *a, struct deployment *d, struct job *j);
+/* number: own number of the record that says so, after whose acknowledgement it starts. */
+void reload_begin(struct actor *a, struct deployment *d, struct job *j, uint64_t number);
+void reloads_acked(struct actor *a, uint64_t number);
 /* An instance that is no deployment's has ended: true when it was a reload command. */
 bool reload_exited(struct actor *a, const struct tree_slot *s);
 void reloads_done(struct manager *m);

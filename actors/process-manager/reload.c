@@ -8,15 +8,17 @@
 #include <string.h>
 #include "actors/process-manager/manager.h"
 #include "lib/policy/exit_rule.h"
+#include "msgs/codec.h"
 
 enum { RELOAD_MS = 30000 };
 
 struct reload {
 	struct reload *next;
 	struct job *job;
-	struct deployment as; /* what the shell is shown: instance, spec, streams */
-	struct deployment_spec spec;
-	bool late;
+	struct deployment as;         /* what the shell is shown: instance, spec, streams */
+	struct deployment_spec *spec; /* a copy: the deployment's own may change meanwhile */
+	uint64_t number;              /* own number of the record that says it was begun */
+	bool begun, late;
 	struct actor_timer timer;
 };
 
@@ -28,6 +30,7 @@ static void forget(struct actor *a, struct reload *r)
 		at = &(*at)->next;
 	*at = r->next;
 	actor_timer_cancel(a, &r->timer);
+	free(r->spec);
 	free(r);
 }
 
@@ -39,38 +42,58 @@ static void on_late(struct actor *a, struct actor_timer *t)
 	manager_of(a)->os->signal(a, &r->as, 9, true);
 }
 
-void reload_begin(struct actor *a, struct deployment *d, struct job *j)
+static struct reload *reload_new(struct actor *a, const struct deployment *d, struct job *j)
 {
-	struct manager *m = manager_of(a);
 	struct reload *r = calloc(1, sizeof *r);
-	const char *why = NULL;
-	int status = 0;
+	struct deployment_spec spec = *d->spec;
 
-	if (!r)
+	spec.command = d->spec->reload_command;
+	if (!r || !(r->spec = msg_body_copy(&REC_deployment_spec, &spec)))
 		abort();
 	r->job = j;
-	r->spec = *d->spec;
-	r->spec.command = d->spec->reload_command;
-	r->as = (struct deployment){.spec = &r->spec,
+	r->timer.fn = on_late;
+	r->as = (struct deployment){.spec = r->spec,
 				    .port = d->port,
 				    .generation = d->generation,
 				    .streams = d->streams,
 				    .orphan_fd = -1,
 				    .instance = actor_unique(a)};
 	snprintf(r->as.id, sizeof r->as.id, "%s", d->id);
+	return r;
+}
+
+void reload_begin(struct actor *a, struct deployment *d, struct job *j, uint64_t number)
+{
+	struct manager *m = manager_of(a);
+	struct reload *r = reload_new(a, d, j);
+	const char *why = NULL;
+	int status = 0;
+
+	r->number = number;
 	jobs_expect(j);
 	r->as.arena_at = m->os->place_spec(a, &r->as, &why, &status);
 	if (!r->as.arena_at) {
+		free(r->spec);
 		free(r);
 		jobs_came_to(a, j, d->id, status, why);
 		return;
 	}
 	r->next = m->reloads;
 	m->reloads = r;
-	r->timer.fn = on_late;
-	actor_timer_set(a, &r->timer, actor_now_ms(a) + RELOAD_MS);
-	m->os->start(a, &r->as);
-	m->os->flush(a);
+}
+
+/* Started only now: a crash of ours in between would else run it a second time. */
+void reloads_acked(struct actor *a, uint64_t number)
+{
+	struct manager *m = manager_of(a);
+
+	for (struct reload *r = m->reloads; r; r = r->next) {
+		if (r->begun || r->number > number)
+			continue;
+		r->begun = true;
+		actor_timer_set(a, &r->timer, actor_now_ms(a) + RELOAD_MS);
+		m->os->start(a, &r->as);
+	}
 }
 
 static void say_end(struct actor *a, struct reload *r, const struct tree_slot *s)
@@ -119,6 +142,7 @@ void reloads_done(struct manager *m)
 		struct reload *r = m->reloads;
 
 		m->reloads = r->next;
+		free(r->spec);
 		free(r);
 	}
 }

@@ -477,7 +477,10 @@ static int on_refused(struct bus_client *c, struct door_reader *r)
 	memcpy(copy, text.at, text.len);
 	copy[text.len] = 0;
 	if (number == 0 && error == ENOTCONN) {
-		bus_client_connected(c); /* a new broker that has not heard from us */
+		/* It has not heard from us. Of all that was refused, only the first says so: the
+		 * hello that follows is on its way. */
+		if (c->welcomed)
+			bus_client_connected(c);
 		return 0;
 	}
 	if (number == 0 && error == ESTALE)

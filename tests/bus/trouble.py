@@ -15,7 +15,7 @@ import zmq
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from broker import Broker, bin_dir
-from door import (ACK, ANSWER, CREDIT, DELIVER, Door, Event, GET, PING, PONG, REFUSED, RETAIN, WELCOME, header, record)
+from door import (ACK, ANSWER, CREDIT, DELIVER, Door, Event, GET, PING, REFUSED, RETAIN, WELCOME, header, record)
 
 BIN = bin_dir()
 del sys.argv[1:2]
@@ -91,6 +91,14 @@ class Trouble(unittest.TestCase):
         finally:
             db.close()
 
+    def until(self, door, condition, seconds=30):
+        """Turns of the broker, one ping each, until it is so; whether it is. What comes is dropped."""
+        end = time.monotonic() + seconds
+        while not condition() and time.monotonic() < end:
+            door.send(PING, 1)
+            door.receive(0.1)
+        return condition()
+
     def wait_degraded(self, door, state, seconds=30):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -127,10 +135,7 @@ class Trouble(unittest.TestCase):
             p.add(*changed("d%d" % (n % 10)))
         p.settle()
         ballast = os.path.join(self.broker.state, "ballast")
-        until = time.monotonic() + 20
-        while not os.path.exists(ballast) and time.monotonic() < until:
-            time.sleep(0.05)
-        self.assertTrue(os.path.exists(ballast))
+        self.assertTrue(self.until(p, lambda: os.path.exists(ballast)))
         fill = self.fill(0)
         held = self.held_after_giving_up(p, ballast)
         self.wait_degraded(follower, "full")
@@ -145,12 +150,7 @@ class Trouble(unittest.TestCase):
         self.assertEqual(self.broker.process.pid, pid)
         late = self.follower("late")
         self.wait_degraded(late, "ok")
-        until = time.monotonic() + 30
-        while not os.path.exists(ballast) and time.monotonic() < until:
-            late.send(PING, 1)
-            late.wait(PONG)
-            time.sleep(0.1)
-        self.assertTrue(os.path.exists(ballast), "the ballast is taken back")
+        self.assertTrue(self.until(late, lambda: os.path.exists(ballast)), "the ballast is taken back")
         seqs = [s for s, in self.rows()]
         self.assertEqual(seqs, list(range(seqs[0], seqs[0] + len(seqs))))
 
@@ -240,10 +240,7 @@ class Trouble(unittest.TestCase):
             if n % 500 == 0:
                 p.take(0.001)
         p.settle()
-        until = time.monotonic() + 90
-        while time.monotonic() < until and len(self.rows()) > 5000:
-            p.send(PING, 1)
-            p.take(0.2)
+        self.until(p, lambda: len(self.rows()) <= 5000, 90)
         seqs = [s for s, in self.rows()]
         self.assertEqual(seqs[-1], 9000, "never the newest")
         self.assertLessEqual(len(seqs), 5000)
@@ -277,16 +274,10 @@ class Trouble(unittest.TestCase):
         for n in range(50):
             p.add(*changed("d"))
         p.settle()
-        until = time.monotonic() + 30
-        while len(self.rows()) > 2 and time.monotonic() < until:
-            p.send(PING, 1)
-            p.take(0.1)
+        self.until(p, lambda: len(self.rows()) <= 2)
         self.assertEqual([s for s, in self.rows()], [1, 51])
         p.send(5, "actor", 1)
-        until = time.monotonic() + 30
-        while len(self.rows()) > 1 and time.monotonic() < until:
-            p.send(PING, 1)
-            p.take(0.1)
+        self.until(p, lambda: len(self.rows()) <= 1)
         self.assertEqual([s for s, in self.rows()], [51])
 
     def test_flipped_bytes_never_make_an_empty_journal_in_silence(self):

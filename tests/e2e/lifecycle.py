@@ -243,6 +243,23 @@ def a_reload_command_runs_beside_it(bin_dir):
         check("it says what came of it", "code 4" in failed.stderr, failed.stderr)
         s.lops("set", "web", "reload_command=/no/such/thing")
         check("what is missing is named", "/no/such/thing" in s.lops("reload", "web", status=1).stderr)
+        # Its spec changes and the process-manager dies while it runs: it ran once, and nobody lies about it.
+        s.lops("set", "web", 'reload_command=sh -c "echo x >>$DONE.slow; sleep 1"')
+        for kill in (False, True):
+            calls = subprocess.Popen([os.path.join(s.bin, "lops"), "reload", "web"], env=s.env, stderr=subprocess.PIPE)
+            lines = 2 if kill else 1
+            wait_for("it to begin", lambda: os.path.exists(done + ".slow")
+                     and os.path.getsize(done + ".slow") == 2 * lines)
+            if kill:
+                os.kill(s.actors()["process-manager"][0], signal.SIGKILL)
+            else:
+                s.lops("set", "web", "environment.COUNT=2")
+            said = calls.communicate(timeout=60)[1]
+            same("its answer", (calls.returncode, b"not known" in said), (1, True) if kill else (0, False))
+            same("once", os.path.getsize(done + ".slow"), 2 * lines)
+        if os.environ.get("LOPS_TEST_FULL"):
+            s.lops("set", "web", "reload_command=sleep infinity")
+            check("it is bounded", "30 s" in s.lops("reload", "web", status=1, timeout=90).stderr)
         s.lops("stop", "web")
         s.lops("reload", "web", status=3)
 
