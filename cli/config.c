@@ -27,21 +27,49 @@ static int check(const char *path)
 	return finish_output(n ? EXIT_USAGE : EXIT_DONE);
 }
 
+static void print_value_json(const struct api_value *v, bool is_first)
+{
+	fputs(is_first ? "{" : ",{", stdout);
+	for (uint32_t i = 0; i < REC_api_value.n_fields; i++) {
+		const struct msg_field *f = REC_api_value.fields() + i;
+
+		printf("%s\"%s\":", i ? "," : "", f->name);
+		msg_field_json(f, (const char *)v + f->offset, stdout);
+	}
+	putchar('}');
+}
+
+/* A list has an item a line. */
+static void print_items(const char *value)
+{
+	char *copy = strdup(value), *rest = copy, *item;
+
+	if (!copy)
+		abort();
+	for (int i = 0; (item = strsep(&rest, "\n")); i++) {
+		fputs(i ? ", " : "", stdout);
+		out_text(stdout, item);
+	}
+	free(copy);
+}
+
 static void print_values(void *arg, const struct api_answer *part)
 {
 	(void)arg;
 	if (fail_as_json)
 		fputs("{\"schema_version\":1,\"values\":[", stdout);
 	for (uint32_t i = 0; i < part->values.count; i++) {
-		const char *line = part->values.items[i];
+		const struct api_value *v = &part->values.items[i];
 
 		if (fail_as_json) {
-			fputs(i ? "," : "", stdout);
-			msg_json_string(line, strlen(line), stdout);
-		} else {
-			out_text(stdout, line);
-			putchar('\n');
+			print_value_json(v, i == 0);
+			continue;
 		}
+		printf("%s=", v->key);
+		print_items(v->value ? v->value : "");
+		fputs(" (", stdout);
+		out_text(stdout, v->source);
+		puts(")");
 	}
 	if (fail_as_json)
 		puts("]}");

@@ -1,6 +1,7 @@
 /*
  * How a command ends: one sentence on stderr or one JSON document on stdout, and its status.
  */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,9 @@ int fail(int status, const char *format, ...)
 
 int finish_output(int status)
 {
+	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return status;
+	fprintf(stderr, "lops: standard output: %s\n", strerror(errno ? errno : EIO));
 	return status ? status : EXIT_FAILED;
 }

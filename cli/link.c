@@ -40,36 +40,58 @@ void link_new_call(struct api_call *call, const char *verb)
 	call->verb = verb;
 }
 
-static int reach(void)
+/* Whoever listens must be the folder's owner, or root. */
+static bool is_owned_by(int fd, uid_t owner)
+{
+	struct ucred peer;
+	socklen_t len = sizeof peer;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == owner || peer.uid == 0);
+}
+
+/* A connection, or -errno; -EKEYREJECTED: what is there is not to be believed, with why. */
+static int reach(const char **ret_why)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
 	char run[FOLDER_MAX];
+	uid_t owner = (uid_t)-1;
 	int fd, err;
 
 	folder_run(run, sizeof run);
 	if (strlen(run) + sizeof "/api.sock" > sizeof at.sun_path)
 		return -ENAMETOOLONG;
+	*ret_why = folder_distrust(run, &owner);
+	if (*ret_why)
+		return -EKEYREJECTED;
 	memcpy(at.sun_path, run, strlen(run));
 	memcpy(at.sun_path + strlen(run), "/api.sock", sizeof "/api.sock");
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&at, sizeof at) == 0)
+	err = connect(fd, (struct sockaddr *)&at, sizeof at) < 0 ? -errno : 0;
+	if (!err && !is_owned_by(fd, owner)) {
+		*ret_why = "another user than its owner answers in it";
+		err = -EKEYREJECTED;
+	}
+	if (!err)
 		return fd;
-	err = -errno;
 	close(fd);
 	return err;
 }
 
-static int unreachable(int err)
+static int unreachable(int err, const char *why)
 {
 	char run[FOLDER_MAX];
 
 	folder_run(run, sizeof run);
+	if (err == -EKEYREJECTED)
+		return fail(EXIT_NOT_PERMITTED, "the run folder %s is not used: %s", run, why);
 	if (err == -EACCES || err == -EPERM)
-		return fail(EXIT_NOT_PERMITTED, "the set in %s belongs to another user", run);
-	return fail(EXIT_UNREACHABLE, "no set answers in %s (%s); start it with: lops-launch up",
-		    run, strerror(-err));
+		return fail(EXIT_NOT_PERMITTED,
+			    "the set in %s belongs to another user and is not open to you", run);
+	return fail(EXIT_UNREACHABLE, "no set answers in %s (%s); start it with: lops-launch %sup",
+		    run, strerror(-err), folder_is_system() ? "--system " : "");
 }
 
 /* What came and was not looked at yet: one read takes many frames. */
@@ -141,6 +163,7 @@ static int send_call(int fd, const struct api_call *call)
 struct receipt {
 	int status;
 	uint64_t parts; /* handed on already */
+	bool is_handed_on;
 	char message[1024];
 };
 
@@ -170,7 +193,8 @@ static void take(struct receipt *r, const struct api_answer *answer, link_part_f
 		return;
 	r->parts = answer->part + 1;
 	say_notes(answer);
-	if (part && answer->status == 0)
+	r->is_handed_on = part && answer->status && answer->processes.count;
+	if (part && (answer->status == 0 || r->is_handed_on))
 		part(arg, answer);
 }
 
@@ -197,6 +221,8 @@ static int receive(int fd, double deadline, struct receipt *ret_r, link_part_fn 
 
 static int tell(const struct receipt *r)
 {
+	if (r->is_handed_on)
+		return r->status;
 	if (r->status)
 		return fail(r->status, "%s", r->message[0] ? r->message : "it failed");
 	return 0;
@@ -206,10 +232,11 @@ int link_call(struct api_call *call, link_part_fn *part, void *arg)
 {
 	double deadline = now_s() + link_patience_seconds;
 	struct receipt r = {0};
-	int fd = reach(), err;
+	const char *why;
+	int fd = reach(&why), err;
 
-	if (fd < 0 && (fd == -ENOENT || fd == -EACCES || fd == -ENAMETOOLONG))
-		return unreachable(fd);
+	if (fd == -ENOENT || fd == -EACCES || fd == -ENAMETOOLONG || fd == -EKEYREJECTED)
+		return unreachable(fd, why);
 	for (;;) {
 		err = fd < 0 ? fd : send_call(fd, call);
 		if (err == -EINVAL || err == -EMSGSIZE)
@@ -226,11 +253,11 @@ int link_call(struct api_call *call, link_part_fn *part, void *arg)
 			return fail(EXIT_FAILED, "the set's answer is not understood");
 		if (now_s() > deadline || (!call->again && fd < 0 && err == -ECONNREFUSED &&
 					   now_s() > deadline - link_patience_seconds + 2))
-			return unreachable(err);
+			return unreachable(err, why);
 		/* The coordinator is being replaced. */
 		nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
 		call->again = call->again || fd >= 0;
-		fd = reach();
+		fd = reach(&why);
 	}
 }
 

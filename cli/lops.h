@@ -49,6 +49,7 @@ struct options {
 	int n_words;
 	const char **rest; /* after --, NULL: there was none */
 	int n_rest;
+	bool system; /* --system, which every verb takes */
 };
 
 /* 0, or -1 with the sentence in ret_why. */
@@ -79,7 +80,8 @@ int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3
 int finish_output(int status);
 
 /* --- link.c: one request over the API door --- */
-/* Each part of the answer. */
+/* Each part of the answer. One whose status is not 0 is handed on only when it has records; what
+ * went wrong is then left to the caller to say. */
 typedef void link_part_fn(void *arg, const struct api_answer *part);
 /* Sends it, again with the same id after a lost connection, until the answer is complete. The exit
  * status; everything that has to be said when it is not 0 was said. */
@@ -89,6 +91,8 @@ extern double link_patience_seconds; /* 30 unless a command may take longer */
 
 /* --- output.c --- */
 void out_text(FILE *f, const char *text); /* escaped for a terminal */
+/* Whether the UTF-8 character there moves a terminal's cursor or turns the direction of text. */
+bool out_is_control(const unsigned char *s, size_t len);
 bool out_has_colour(void);
 double out_now(void); /* seconds since the epoch */
 enum { OUT_NUMBER_MAX = 24 };
@@ -107,8 +111,15 @@ struct leftovers {
 void leftovers_note(void *arg, const struct api_answer *part); /* a link_part_fn */
 void leftovers_each(const struct leftovers *known, void (*fn)(const char *pid, uint64_t instance));
 
-/* --- status.c --- */
-int status_show(const char *id, bool json);
+/* --- status.c: records of an answer, and one of them shown --- */
+struct records {
+	struct process_record **items; /* malloc, and each of them */
+	uint32_t count;
+	char message[400]; /* why the status is not 0 */
+};
+void records_note(void *arg, const struct api_answer *part); /* a link_part_fn */
+void records_done(struct records *r);
+void records_json(const struct records *r); /* one: the document of `status`; else of `list` */
 
 #define OPTION_JSON                                                                                \
 	{                                                                                          \

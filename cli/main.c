@@ -2,11 +2,13 @@
  * lops: the command line. One table of verbs prints the help and finds what to run; each verb is a
  * file of its own. It speaks to the set over the API door only.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "cli/lops.h"
+#include "lib/config/folders.h"
 #include "lib/policy/name_rule.h"
 
 static const struct verb *const verbs[] = {
@@ -35,6 +37,7 @@ static int usage(FILE *out, int status)
 		if (!verbs[i]->hidden)
 			fprintf(out, "  %-8s %s\n", verbs[i]->name, verbs[i]->help);
 	fputs("\nlops COMMAND --help tells more. An ID may be a prefix, a glob or @group.\n"
+	      "--system addresses the set of root.\n"
 	      "Exit status: 0 done, 1 failed, 2 usage, 3 not running, 4 no such deployment,\n"
 	      "5 the set is not reachable, 6 conflict, 7 timed out, 8 health unknown,\n"
 	      "9 not permitted, 130 interrupted.\n",
@@ -59,6 +62,8 @@ static int usage_of(const struct verb *v)
 		printf("  %s%s%-*s %s\n", left, o->kind == OPTION_MAYBE ? "]" : "",
 		       (int)(strlen(left) < 30 ? 30 - strlen(left) : 1), "", o->help);
 	}
+	printf("  %-30s %s\n", "    --system", "the set of root, whatever the environment says");
+	printf("  %-30s %s\n", "-h, --help", "this text");
 	return finish_output(EXIT_DONE);
 }
 
@@ -88,14 +93,16 @@ static int run(const struct verb *v, int argc, char **argv)
 {
 	struct options o;
 	char why[200];
-	int status;
+	int status = EXIT_DONE;
 
-	if (wants(argv, "--help"))
+	if (wants(argv, "--help") || wants(argv, "-h"))
 		return usage_of(v);
 	fail_as_json = wants(argv, "--json");
 	if (options_parse(&o, v->options, argc, argv, why, sizeof why) < 0)
 		status = fail(EXIT_USAGE, "%s: %s", v->name, why);
-	else
+	else if (o.system)
+		folder_use_system();
+	if (status == EXIT_DONE)
 		status = v->run(&o);
 	free(o.words);
 	return status;
@@ -107,13 +114,30 @@ static void on_interrupt(int signo)
 	_exit(EXIT_INTERRUPTED);
 }
 
+/* A socket must not become what standard output was: what is closed refuses what is written. */
+static void keep_standard_streams(void)
+{
+	for (int fd = open("/dev/null", O_RDONLY); fd >= 0; fd = dup(fd))
+		if (fd > STDERR_FILENO) {
+			close(fd);
+			return;
+		}
+}
+
 int main(int argc, char **argv)
 {
+	keep_standard_streams();
 	signal(SIGINT, on_interrupt);
 	signal(SIGPIPE, SIG_DFL);
+	if (argc > 1 && strcmp(argv[1], "--system") == 0) {
+		folder_use_system();
+		argv++;
+		argc--;
+	}
 	if (argc < 2)
 		return usage(stderr, EXIT_USAGE);
-	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+	    strcmp(argv[1], "help") == 0)
 		return usage(stdout, EXIT_DONE);
 	if (strcmp(argv[1], "--version") == 0) {
 		puts("lops " LOPS_VERSION);

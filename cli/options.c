@@ -30,9 +30,10 @@ static int unknown(const struct option_row *rows, const char *word, char *why, s
 	char bare[64];
 	size_t n = 0;
 
-	for (; rows && rows->name && n < 63; rows++)
+	for (; rows && rows->name && n < 62; rows++)
 		names[n++] = rows->name;
 	names[n++] = "help";
+	names[n++] = "system";
 	snprintf(bare, sizeof bare, "%.*s", (int)strcspn(word, "="), word);
 	near = name_nearest(bare, names, n);
 	snprintf(why, size, "unknown option --%.50s%s%s%s", bare, near ? "; did you mean --" : "",
@@ -118,7 +119,9 @@ int options_parse(struct options *ret_o, const struct option_row *rows, int argc
 			o->n_rest = argc - i - 1;
 			break;
 		}
-		if (strncmp(argv[i], "--", 2) == 0)
+		if (strcmp(argv[i], "--system") == 0)
+			o->system = true;
+		else if (strncmp(argv[i], "--", 2) == 0)
 			err = parse_long(o, argv, &i, ret_why, size);
 		else if (argv[i][0] == '-' && argv[i][1])
 			err = parse_short(o, argv, &i, ret_why, size);

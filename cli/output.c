@@ -18,11 +18,17 @@ static bool is_bidi(const unsigned char *s)
 	       (s[0] == 0xd8 && s[1] == 0x9c);
 }
 
+bool out_is_control(const unsigned char *s, size_t len)
+{
+	if (*s < 0x20 || *s == 0x7f || (len > 1 && *s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0))
+		return true;
+	return (len > 2 || *s == 0xd8) && len > 1 && is_bidi(s);
+}
+
 void out_text(FILE *f, const char *text)
 {
 	for (const unsigned char *s = (const unsigned char *)text; *s; s++) {
-		if (*s < 0x20 || *s == 0x7f || (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0) ||
-		    is_bidi(s))
+		if (out_is_control(s, 4))
 			fprintf(f, "\\x%02x", *s);
 		else
 			putc(*s, f);

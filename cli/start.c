@@ -128,19 +128,31 @@ static int take_port(const struct options *o, struct deployment_spec *s)
 	return 0;
 }
 
-/* err 3: it was started and has ended, as --wait asks to be told; the deployment stays. */
-static int end_of_start(const struct options *o, const char *id, int err)
+static void take_wait(const struct options *o, struct api_call *call)
 {
-	int status;
+	call->records = true;
+	call->wait = option_given(o, "wait");
+}
 
-	if (err && (err != EXIT_NOT_RUNNING || fail_as_json))
-		return err;
-	if (!fail_as_json) {
-		puts(id);
-		return finish_output(err);
+/* 3: it ended meanwhile; the deployment stays, and is named or shown all the same. */
+static int start(const struct options *o, struct api_call *call)
+{
+	struct records r = {0};
+	int status = link_call(call, records_note, &r);
+
+	if (status && r.count == 0)
+		return status;
+	if (option_given(o, "json"))
+		records_json(&r);
+	for (uint32_t i = 0; i < r.count && !option_given(o, "json"); i++)
+		puts(r.items[i]->deployment_id);
+	if (status) {
+		fputs("lops: ", stderr);
+		out_text(stderr, r.message);
+		fputc('\n', stderr);
 	}
-	status = status_show(id, true);
-	return option_given(o, "wait") || status != EXIT_NOT_RUNNING ? status : EXIT_DONE;
+	records_done(&r);
+	return finish_output(status);
 }
 
 static int start_new(const struct options *o)
@@ -149,7 +161,6 @@ static int start_new(const struct options *o)
 	struct deployment_spec s;
 	struct api_call call;
 	const char *why;
-	int err;
 
 	if (!defaults)
 		abort();
@@ -176,27 +187,35 @@ static int start_new(const struct options *o)
 		return fail(EXIT_USAGE, "%s", why);
 	link_new_call(&call, "create");
 	call.specs = (struct deployment_spec_list){.items = &s, .count = 1};
-	call.wait = option_given(o, "wait");
-	err = link_call(&call, NULL, NULL);
-	return end_of_start(o, s.deployment_id, err);
+	take_wait(o, &call);
+	return start(o, &call);
 }
 
+/* What describes a program says nothing to one that is described already. */
 static int start_existing(const struct options *o)
 {
+	static const char *const of_both[] = {"wait", "timeout", "all", "json"};
 	struct api_call call;
-	int err;
 
+	for (int i = 0; i < o->n_given; i++) {
+		const char *name = o->given[i].row->name;
+		bool known = false;
+
+		for (size_t k = 0; k < sizeof of_both / sizeof *of_both; k++)
+			known |= strcmp(name, of_both[k]) == 0;
+		if (!known)
+			return fail(
+				EXIT_USAGE,
+				o->n_words || option_given(o, "all")
+					? "--%s describes a new deployment, which takes -c STRING "
+					  "or -- ARGV; change an existing one with lops set"
+					: "--%s is given, but no command: -c STRING or -- ARGV",
+				name);
+	}
 	link_new_call(&call, "start");
 	call_targets(&call, o);
-	call.wait = option_given(o, "wait");
-	err = link_call(&call, NULL, NULL);
-	if (o->n_words == 1 && !call.all && !strpbrk(o->words[0], "*?@"))
-		return end_of_start(o, o->words[0], err);
-	if (err)
-		return err;
-	if (option_given(o, "json"))
-		puts("{\"schema_version\":1,\"status\":0}");
-	return finish_output(EXIT_DONE);
+	take_wait(o, &call);
+	return start(o, &call);
 }
 
 static int run(const struct options *o)
@@ -236,8 +255,8 @@ static const struct option_row options[] = {
 	 NULL},
 	{"user", 0, OPTION_VALUE, "USER", "run it as", NULL},
 	{"health-check", 0, OPTION_VALUE, "URL", "", "is not there yet"},
-	{"wait", 0, OPTION_MAYBE, "running", "until it is ready; 3 when it has ended at once",
-	 NULL},
+	{"wait", 0, OPTION_MAYBE, "running",
+	 "until it is ready and still runs 0.25 s later; 3: it ended", NULL},
 	{"timeout", 0, OPTION_VALUE, "SECONDS", "for the answer (30)", NULL},
 	OPTION_ALL,
 	OPTION_JSON,

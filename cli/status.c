@@ -7,18 +7,44 @@
 #include <time.h>
 #include "cli/lops.h"
 
-struct found {
-	struct process_record *record;
-	uint32_t n;
-};
-
-static void take_part(void *arg, const struct api_answer *part)
+void records_note(void *arg, const struct api_answer *part)
 {
-	struct found *f = arg;
+	struct records *r = arg;
 
-	f->n += part->processes.count;
-	if (part->processes.count && !f->record)
-		f->record = msg_body_copy(&REC_process_record, part->processes.items);
+	if (part->status && part->message)
+		snprintf(r->message, sizeof r->message, "%s", part->message);
+	for (uint32_t i = 0; i < part->processes.count; i++) {
+		r->items = reallocarray(r->items, r->count + 1, sizeof *r->items);
+		if (!r->items)
+			abort();
+		r->items[r->count] = msg_body_copy(&REC_process_record, &part->processes.items[i]);
+		if (!r->items[r->count++])
+			abort();
+	}
+}
+
+void records_done(struct records *r)
+{
+	for (uint32_t i = 0; i < r->count; i++)
+		free(r->items[i]);
+	free(r->items);
+	*r = (struct records){0};
+}
+
+void records_json(const struct records *r)
+{
+	double now = out_now();
+
+	if (r->count == 1) {
+		out_status_json(stdout, r->items[0]);
+		return;
+	}
+	fputs("{\"schema_version\":1,\"deployments\":[", stdout);
+	for (uint32_t i = 0; i < r->count; i++) {
+		fputs(i ? "," : "", stdout);
+		out_process_json(stdout, r->items[i], true, now);
+	}
+	puts("]}");
 }
 
 static int status_exit_of(const struct process_record *p)
@@ -72,38 +98,29 @@ static void print_process(const struct process_record *p)
 	print_text("log file", p->log_file);
 }
 
-static int fetch(const char *id, struct process_record **ret_p)
+static int status_show(const char *id, bool json)
 {
-	struct found f = {0};
+	struct records r = {0};
 	struct api_call call;
 	int err;
 
 	link_new_call(&call, "status");
 	call.targets = (struct msg_strs){.items = &id, .count = 1};
-	err = link_call(&call, take_part, &f);
-	if (err)
+	err = link_call(&call, records_note, &r);
+	if (!err && r.count != 1)
+		err = fail(EXIT_USAGE,
+			   "status is of one deployment; %.64s stands for %u: see lops list", id,
+			   r.count);
+	if (err) {
+		records_done(&r);
 		return err;
-	if (f.n != 1) {
-		free(f.record);
-		return fail(EXIT_USAGE, "%.64s stands for %u deployments; see lops list", id, f.n);
 	}
-	*ret_p = f.record;
-	return 0;
-}
-
-int status_show(const char *id, bool json)
-{
-	struct process_record *p = NULL;
-	int err = fetch(id, &p);
-
-	if (err)
-		return err;
 	if (json)
-		out_status_json(stdout, p);
+		records_json(&r);
 	else
-		print_process(p);
-	err = status_exit_of(p);
-	free(p);
+		print_process(r.items[0]);
+	err = status_exit_of(r.items[0]);
+	records_done(&r);
 	return finish_output(err);
 }
 

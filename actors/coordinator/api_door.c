@@ -29,6 +29,7 @@ uint32_t api_client_place(const struct coordinator *c, const struct api_client *
 static void drop(struct actor *a, struct api_client *k)
 {
 	coordinator_of(a)->out_bytes -= k->out.cap;
+	held_drop(a, k);
 	actor_port_remove(a, k->fd);
 	close(k->fd);
 	free(k->in);
@@ -244,8 +245,11 @@ static void take_client(struct actor *a, int fd)
 		say_busy(fd);
 		return;
 	}
-	*k = (struct api_client){
-		.fd = fd, .serial = ++c->serials, .uid = peer.uid, .heard_ms = actor_now_ms(a)};
+	*k = (struct api_client){.fd = fd,
+				 .serial = ++c->serials,
+				 .uid = peer.uid,
+				 .role = roles_of_peer(a, fd),
+				 .heard_ms = actor_now_ms(a)};
 	if (actor_port_add(a, fd, EPOLLIN | EPOLLRDHUP, on_client, k) < 0) {
 		k->fd = -1;
 		say_busy(fd);
@@ -279,15 +283,18 @@ static void every_sweep(struct actor *a, struct actor_timer *t)
 	actor_timer_set(a, t, actor_now_ms(a) + IDLE_MS / 4);
 }
 
+/* Made under another name: whoever connects finds a door that listens, with its rights set. */
 int api_door_open(struct actor *a)
 {
 	struct coordinator *c = coordinator_of(a);
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/api.sock", actor_run_dir(a)), fd;
+	char door[sizeof at.sun_path];
+	int n = snprintf(at.sun_path, sizeof at.sun_path, "%s/api.new", actor_run_dir(a)), fd;
 	mode_t before;
 
-	if (n < 0 || (size_t)n >= sizeof at.sun_path)
+	if (n < 0 || (size_t)n + 1 >= sizeof at.sun_path)
 		return -ENAMETOOLONG;
+	snprintf(door, sizeof door, "%s/api.sock", actor_run_dir(a));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -295,6 +302,10 @@ int api_door_open(struct actor *a)
 	before = umask(0177);
 	n = bind(fd, (struct sockaddr *)&at, sizeof at) < 0 || listen(fd, 4096) < 0 ? -errno : 0;
 	umask(before);
+	if (n == 0) {
+		roles_inherit(at.sun_path, door);
+		n = rename(at.sun_path, door) < 0 ? -errno : 0;
+	}
 	if (n < 0)
 		close(fd);
 	else
@@ -315,10 +326,13 @@ void api_door_serve(struct actor *a)
 	actor_timer_set(a, &c->sweep, actor_now_ms(a) + IDLE_MS / 4);
 }
 
-void api_door_done(struct coordinator *c)
+void api_door_done(struct actor *a)
 {
+	struct coordinator *c = coordinator_of(a);
+
 	for (uint32_t i = 0; i < c->high; i++)
 		if (c->clients[i].fd >= 0) {
+			held_drop(a, &c->clients[i]);
 			close(c->clients[i].fd);
 			free(c->clients[i].in);
 			codec_buffer_done(&c->clients[i].out);

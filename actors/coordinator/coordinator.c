@@ -14,6 +14,7 @@ extern const struct actor_spec actor_spec_main;
 	static void on_##name(struct actor *a, const struct event *ev, const struct name *e)       \
 	{                                                                                          \
 		view_take(coordinator_of(a), &e->process, ev->header.seq);                         \
+		held_look(a);                                                                      \
 	}
 RECORD_HANDLER(deployment_created)
 RECORD_HANDLER(deployment_changed)
@@ -28,6 +29,7 @@ static void on_deployment_deleted(struct actor *a, const struct event *ev,
 {
 	(void)ev;
 	view_drop(coordinator_of(a), e->deployment_id);
+	held_look(a);
 }
 
 static void on_command_finished(struct actor *a, const struct event *ev,
@@ -50,11 +52,18 @@ static void on_bus_degraded(struct actor *a, const struct event *ev, const struc
 		requests_give_up(a, c->trouble);
 }
 
+static void on_config_set(struct actor *a, const struct event *ev, const struct config_set *e)
+{
+	(void)ev;
+	values_take(a, e);
+}
+
 static int init(struct actor *a)
 {
 	struct coordinator *c = coordinator_of(a);
 
 	c->listen_fd = -1;
+	c->observers = c->operators = GROUP_NONE;
 	return 0;
 }
 
@@ -82,8 +91,9 @@ static void signalled(struct actor *a, int signo)
 
 static void done(struct actor *a)
 {
-	api_door_done(coordinator_of(a));
+	api_door_done(a);
 	setup_done(coordinator_of(a));
+	values_done(coordinator_of(a));
 	view_done(coordinator_of(a));
 }
 
@@ -98,9 +108,10 @@ static const struct actor_handler handlers[] = {
 	ON(process_stopped, on_process_stopped),
 	ON(command_finished, on_command_finished),
 	ON(bus_degraded, on_bus_degraded),
+	ON(config_set, on_config_set),
 	ON_END,
 };
-static const char *const keys[] = {"process/", NULL};
+static const char *const keys[] = {"process/", "config/", NULL};
 static const struct msg_type *const publishes[] = {
 	&MSG_config_set,           &MSG_do_deployment_put,
 	&MSG_do_deployment_delete, &MSG_do_process_start,

@@ -8,6 +8,8 @@
 #include <sys/types.h>
 #include "lib/actor/actor.h"
 #include "lib/policy/process_rule.h"
+#include "lib/policy/role_rule.h"
+#include "lib/policy/wait_rule.h"
 #include "msgs/api.h"
 
 enum { CLIENTS_MAX = 2048, OUT_BYTES_MAX = 32 * 1024 * 1024, IDLE_MS = 60000 };
@@ -16,9 +18,11 @@ struct api_client {
 	int fd;          /* -1: the place is free */
 	uint64_t serial; /* tells one user of the place from the next */
 	uid_t uid;
-	bool pending; /* its request waits for an answer */
-	bool command; /* and that is the outcome of a command */
-	bool closing; /* once everything is written */
+	enum role role;
+	struct held *held; /* the answer that its command waits for, NULL: none */
+	bool pending;      /* its request waits for an answer */
+	bool command;      /* and that is the outcome of a command */
+	bool closing;      /* once everything is written */
 	char request[API_REQUEST_MAX + 1];
 	uint64_t heard_ms;
 	uint8_t *in; /* malloc, NULL while nothing came */
@@ -34,6 +38,7 @@ struct view_row {
 	uint16_t brief_len, brief_nodes;
 	uint32_t whole_len, whole_nodes;
 	enum process_status status;
+	bool has_process;
 };
 
 struct coordinator {
@@ -52,9 +57,12 @@ struct coordinator {
 	bool going_down;
 	char down_request[API_REQUEST_MAX + 1];
 	struct setup *setup;
-	char **config_lines; /* section.key=value (source) */
-	uint32_t n_config_lines;
+	struct config_set **values; /* in force, by section; malloc */
+	uint32_t n_values;
+	gid_t observers, operators; /* GROUP_NONE: no such group */
+	char access_trouble[300];   /* why the groups cannot be let in, "": they are */
 };
+#define GROUP_NONE ((gid_t)-1)
 
 static inline struct coordinator *coordinator_of(struct actor *a)
 {
@@ -87,11 +95,49 @@ void request_finished(struct actor *a, const struct command_finished *e);
 void requests_give_up(struct actor *a, const char *why); /* commands whose outcome stays open */
 
 /* --- answers.c --- */
+void answer_begin(struct actor *a, const struct api_client *k, struct api_answer *ret_answer);
 void answer_status(struct actor *a, struct api_client *k, int status, const char *message);
-void answer_finished(struct actor *a, struct api_client *k, const struct command_finished *e);
+struct finished { /* what a command came to, and which records show it */
+	const struct command_finished *outcome;
+	const char *const *ids;
+	uint32_t n_ids;
+};
+void answer_finished(struct actor *a, struct api_client *k, const struct finished *f);
 void answer_processes(struct actor *a, struct api_client *k, const struct targets *t, bool brief,
 		      const char *status);
 void answer_values(struct actor *a, struct api_client *k);
+
+/* --- logs.c: where output goes --- */
+void logs_answer(struct actor *a, struct api_client *k, const struct deployment_spec *s,
+		 int64_t port);
+
+/* --- held.c: outcomes that are answered once the view shows them --- */
+struct expected { /* of the deployments that a command is about */
+	const char *const *ids;
+	uint32_t n_ids;
+	enum wait_for done, failed; /* what is waited for when the command did it, and did not */
+	bool records;
+};
+void held_expect(struct actor *a, struct api_client *k, const struct expected *e);
+void held_finished(struct actor *a, struct api_client *k, const struct command_finished *e);
+void held_look(struct actor *a); /* the view changed */
+void held_drop(struct actor *a, struct api_client *k);
+
+/* --- roles.c: who may do what --- */
+void roles_configure(struct actor *a);            /* by the values in force */
+enum role roles_of_peer(struct actor *a, int fd); /* a connected socket */
+void roles_refusal(struct actor *a, const struct api_client *k, const char *verb, enum role needed,
+		   char *ret_text, size_t size);
+/* Gives the socket the rights of the one that stood there before us. */
+void roles_inherit(const char *path, const char *from);
+
+/* --- values.c: the configuration in force --- */
+void values_take(struct actor *a, const struct config_set *e);
+/* Its text, never NULL; ret_line (may be NULL): of the file, 0: the default. */
+const char *values_text(const struct coordinator *c, const char *section, const char *key,
+			int64_t *ret_line);
+const struct config_set *values_section(const struct coordinator *c, const char *section);
+void values_done(struct coordinator *c);
 
 /* --- journal.c: events, page by page --- */
 void journal_answer(struct actor *a, struct api_client *k, uint64_t since, const char *topic);
@@ -99,7 +145,7 @@ void journal_answer(struct actor *a, struct api_client *k, uint64_t since, const
 /* --- api_door.c: the socket --- */
 int api_door_open(struct actor *a);
 void api_door_serve(struct actor *a); /* from now on */
-void api_door_done(struct coordinator *c);
+void api_door_done(struct actor *a);
 /* A client that asked earlier, NULL when it went. */
 struct api_client *api_client_of(struct coordinator *c, uint32_t place, uint64_t serial);
 uint32_t api_client_place(const struct coordinator *c, const struct api_client *k);

@@ -6,12 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "actors/coordinator/coordinator.h"
 #include "lib/config/config.h"
 #include "lib/policy/name_rule.h"
-
-enum role { ROLE_NOBODY, ROLE_OBSERVE, ROLE_OPERATE, ROLE_ADMIN };
 
 typedef void verb_fn(struct actor *a, struct api_client *k, const struct api_call *r);
 
@@ -86,6 +83,25 @@ static bool resolve(struct actor *a, struct api_client *k, const struct api_call
 	return false;
 }
 
+/* What the answer to a command waits for once its outcome is known. */
+static void expect(struct actor *a, struct api_client *k, const struct api_call *r,
+		   const char *const *ids, uint32_t n)
+{
+	struct expected e = {.ids = ids, .n_ids = n, .failed = WAIT_REST, .records = r->records};
+	bool is_start = strcmp(r->verb, "start") == 0 || strcmp(r->verb, "create") == 0;
+
+	if (strcmp(r->verb, "delete") == 0)
+		e.done = WAIT_GONE;
+	else if (strcmp(r->verb, "signal") == 0 || strcmp(r->verb, "reload") == 0 ||
+		 strcmp(r->verb, "set") == 0)
+		e.done = e.failed = WAIT_NOTHING;
+	else
+		e.done = is_start && !r->wait ? WAIT_SPAWNED : WAIT_REST;
+	if (strcmp(r->verb, "create") == 0)
+		e.failed = WAIT_GONE;
+	held_expect(a, k, &e);
+}
+
 #define COMMAND_OVER_TARGETS(verb, body_type, publisher, ...)                                      \
 	static void on_##verb(struct actor *a, struct api_client *k, const struct api_call *r)     \
 	{                                                                                          \
@@ -96,6 +112,7 @@ static bool resolve(struct actor *a, struct api_client *k, const struct api_call
 			return;                                                                    \
 		struct body_type c = {.deployments = {.items = t.ids, .count = t.count},           \
 				      __VA_ARGS__};                                                \
+		expect(a, k, r, t.ids, t.count);                                                   \
 		check_sent(a, k, publisher(a, &to, &c));                                           \
 		free(t.ids);                                                                       \
 	}
@@ -139,6 +156,7 @@ static void on_create(struct actor *a, struct api_client *k, const struct api_ca
 				      .start = true,
 				      .wait = r->wait};
 	to = as_command(k, r->specs.items->deployment_id);
+	expect(a, k, r, (const char *const[]){c.spec.deployment_id}, 1);
 	check_sent(a, k, publish_do_deployment_put(a, &to, &c));
 }
 
@@ -176,6 +194,7 @@ static void set_spec(struct actor *a, struct api_client *k, const struct ask *q,
 	char why[400] = "";
 	const char *rule;
 
+	expect(a, k, q->request, NULL, 0);
 	if (change(&arena, &c.spec, &q->request->pairs, why, sizeof why) < 0)
 		answer_status(a, k, 2, why);
 	else if ((rule = config_spec_rule(&c.spec)))
@@ -202,7 +221,9 @@ static void on_spec_for_set(struct actor *a, void *arg, const struct event *ev)
 	ask_free(q);
 }
 
-static void on_set(struct actor *a, struct api_client *k, const struct api_call *r)
+/* Asks for the spec of the one deployment that the request is about. */
+static void ask_spec(struct actor *a, struct api_client *k, const struct api_call *r,
+		     const char *if_many, actor_found_fn *found)
 {
 	struct targets t;
 	struct api_call one = *r;
@@ -211,15 +232,21 @@ static void on_set(struct actor *a, struct api_client *k, const struct api_call 
 	if (!resolve(a, k, r, &t))
 		return;
 	if (t.count != 1) {
-		answer_status(a, k, 2, "set changes one deployment at a time");
-	} else if (r->pairs.count == 0) {
-		answer_status(a, k, 2, "set takes KEY=VALUE");
+		answer_status(a, k, 2, if_many);
 	} else {
 		one.targets = (struct msg_strs){.items = t.ids, .count = 1};
 		snprintf(key, sizeof key, "spec/%s", t.ids[0]);
-		actor_get_last(a, key, on_spec_for_set, ask_new(a, k, &one));
+		actor_get_last(a, key, found, ask_new(a, k, &one));
 	}
 	free(t.ids);
+}
+
+static void on_set(struct actor *a, struct api_client *k, const struct api_call *r)
+{
+	if (r->pairs.count == 0)
+		answer_status(a, k, 2, "set takes KEY=VALUE");
+	else
+		ask_spec(a, k, r, "set changes one deployment at a time", on_spec_for_set);
 }
 
 /* --- from the view --- */
@@ -241,10 +268,37 @@ static void on_events(struct actor *a, struct api_client *k, const struct api_ca
 	journal_answer(a, k, r->since, r->topic);
 }
 
+static void on_spec_for_logs(struct actor *a, void *arg, const struct event *ev)
+{
+	struct ask *q = arg;
+	struct api_client *k = api_client_of(coordinator_of(a), q->place, q->serial);
+
+	if (ev && k && !q->found && ev->type == &MSG_spec_set &&
+	    strcmp(ev->deployment, q->request->targets.items[0]) == 0) {
+		q->found = true;
+		logs_answer(a, k, &((const struct spec_set *)ev->body)->spec,
+			    ((const struct spec_set *)ev->body)->port_in_force);
+	}
+	if (ev)
+		return;
+	if (k && !q->found)
+		answer_status(a, k, 4, "the deployment has no spec any more");
+	ask_free(q);
+}
+
 static void on_config(struct actor *a, struct api_client *k, const struct api_call *r)
 {
 	(void)r;
 	answer_values(a, k);
+}
+
+static void on_logs(struct actor *a, struct api_client *k, const struct api_call *r)
+{
+	if (actor_bus_is_up(a))
+		ask_spec(a, k, r, "logs takes one deployment at a time", on_spec_for_logs);
+	else
+		answer_status(a, k, 7,
+			      "the broker is away, and what is known of logs with it; try again");
 }
 
 /* Waits for the outcome of a command that somebody else sends or sent. */
@@ -256,61 +310,110 @@ static void on_settle(struct actor *a, struct api_client *k, const struct api_ca
 }
 
 static const struct verb verbs[] = {
-	{"list", ROLE_OBSERVE, false, on_list},     {"status", ROLE_OBSERVE, false, on_list},
-	{"events", ROLE_OBSERVE, false, on_events}, {"config", ROLE_OBSERVE, false, on_config},
-	{"settle", ROLE_OBSERVE, true, on_settle},  {"start", ROLE_OPERATE, true, on_start},
-	{"stop", ROLE_OPERATE, true, on_stop},      {"restart", ROLE_OPERATE, true, on_restart},
-	{"reload", ROLE_OPERATE, true, on_reload},  {"signal", ROLE_OPERATE, true, on_signal},
-	{"create", ROLE_ADMIN, true, on_create},    {"set", ROLE_ADMIN, true, on_set},
-	{"delete", ROLE_ADMIN, true, on_delete},
+	{"list", ROLE_OBSERVE, false, on_list},      {"status", ROLE_OBSERVE, false, on_list},
+	{"events", ROLE_OBSERVE, false, on_events},  {"config", ROLE_OBSERVE, false, on_config},
+	{"logs", ROLE_OBSERVE, false, on_logs},      {"settle", ROLE_OBSERVE, true, on_settle},
+	{"start", ROLE_OPERATE, true, on_start},     {"stop", ROLE_OPERATE, true, on_stop},
+	{"restart", ROLE_OPERATE, true, on_restart}, {"reload", ROLE_OPERATE, true, on_reload},
+	{"signal", ROLE_OPERATE, true, on_signal},   {"create", ROLE_ADMIN, true, on_create},
+	{"set", ROLE_ADMIN, true, on_set},           {"delete", ROLE_ADMIN, true, on_delete},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
-static struct api_client *asker(struct actor *a, const struct ask *q)
+/* --- the same request again --- */
+
+static struct api_client *client_of(struct actor *a, const struct ask *q)
 {
 	struct api_client *k = api_client_of(coordinator_of(a), q->place, q->serial);
 
 	return k && k->pending && strcmp(k->request, q->request->request) == 0 ? k : NULL;
 }
 
-/* Its command is on its way: then its outcome comes by itself, and what the words of the request
- * stand for is not asked again, for it may have been done already. */
-static void on_underway(struct actor *a, void *arg, const struct event *ev)
+/* Of a command that was given before: what its answer is to show, as far as it can still be told.
+ */
+static void expect_again(struct actor *a, struct api_client *k, const struct api_call *r)
+{
+	struct targets t;
+
+	if (r->specs.count) {
+		expect(a, k, r, (const char *const[]){r->specs.items->deployment_id}, 1);
+		return;
+	}
+	if (r->targets.count == 0 && !r->all)
+		return;
+	targets_resolve(coordinator_of(a), &r->targets, r->all, &t);
+	expect(a, k, r, t.ids, t.count);
+	free(t.ids);
+}
+
+/* The command itself: it was given, and its outcome will come; or it never was, and is given now.
+ */
+static void on_given(struct actor *a, void *arg, const struct event *ev)
 {
 	struct ask *q = arg;
-	struct api_client *k = asker(a, q);
+	struct api_client *k = client_of(a, q);
 
 	if (ev) {
 		q->found = true;
 		return;
 	}
-	if (k && !q->found)
+	if (k && q->found && !k->held) /* held: the outcome came meanwhile */
+		expect_again(a, k, q->request);
+	else if (k && !q->found)
 		q->handle(a, k, q->request);
 	ask_free(q);
 }
 
-/* The outcome of one that was sent before is its answer. */
 static void on_outcome(struct actor *a, void *arg, const struct event *ev)
 {
 	struct ask *q = arg;
-	struct api_client *k = asker(a, q);
+	struct api_client *k = client_of(a, q);
 
 	if (ev && ev->type == &MSG_command_finished) {
 		q->found = true;
+		if (k && !k->held)
+			expect_again(a, k, q->request);
 		if (k)
-			answer_finished(a, k, ev->body);
+			held_finished(a, k, ev->body);
 	}
 	if (ev)
 		return;
-	if (k && !q->found)
-		actor_get_by_did(a, msg_did("request", k->request, 0, 0), on_underway, q);
-	else
-		ask_free(q);
+	if (k && !q->found && q->handle) {
+		actor_get_by_did(a, msg_did("request", q->request->request, 0, 0), on_given, q);
+		return;
+	}
+	ask_free(q);
 }
 
-static enum role role_of(const struct api_client *k)
+/* handle: what to do when it turns out to be new, NULL: it is being done. */
+static void look_up(struct actor *a, const struct api_client *k, const struct api_call *r,
+		    verb_fn *handle)
 {
-	return k->uid == 0 || k->uid == geteuid() ? ROLE_ADMIN : ROLE_NOBODY;
+	struct ask *q = ask_new(a, k, r);
+
+	q->handle = handle;
+	actor_get_by_did(a, msg_did("finished", k->request, 0, 0), on_outcome, q);
+}
+
+static void handle_verb(struct actor *a, struct api_client *k, const struct api_call *r,
+			const struct verb *v)
+{
+	uint64_t serial = k->serial;
+	char why[400];
+
+	if (k->role < v->role) {
+		roles_refusal(a, k, v->name, v->role, why, sizeof why);
+		answer_status(a, k, 9, why);
+	} else if (v->command && coordinator_of(a)->trouble[0]) {
+		answer_status(a, k, 7, coordinator_of(a)->trouble);
+	} else if (v->command && (r->again || v->handle == on_settle)) {
+		look_up(a, k, r, v->handle);
+	} else {
+		v->handle(a, k, r);
+		/* Of a client that does not say `again`, the bus has dropped the double. */
+		if (v->command && k->pending && k->serial == serial)
+			look_up(a, k, r, NULL);
+	}
 }
 
 static void refuse_verb(struct actor *a, struct api_client *k, const char *name)
@@ -328,22 +431,12 @@ static void refuse_verb(struct actor *a, struct api_client *k, const char *name)
 
 void request_handle(struct actor *a, struct api_client *k, const struct api_call *r)
 {
+	held_drop(a, k);
 	for (int i = 0; i < VERBS; i++) {
 		if (strcmp(verbs[i].name, r->verb) != 0)
 			continue;
 		k->command = verbs[i].command;
-		if (role_of(k) < verbs[i].role) {
-			answer_status(a, k, 9, "only the owner of the set and root may do this");
-		} else if (verbs[i].command && coordinator_of(a)->trouble[0]) {
-			answer_status(a, k, 7, coordinator_of(a)->trouble);
-		} else if (verbs[i].command && (r->again || verbs[i].handle == on_settle)) {
-			struct ask *q = ask_new(a, k, r);
-
-			q->handle = verbs[i].handle;
-			actor_get_by_did(a, msg_did("finished", k->request, 0, 0), on_outcome, q);
-		} else {
-			verbs[i].handle(a, k, r);
-		}
+		handle_verb(a, k, r, &verbs[i]);
 		return;
 	}
 	refuse_verb(a, k, r->verb);
@@ -367,5 +460,5 @@ void request_finished(struct actor *a, const struct command_finished *e)
 	for (uint32_t i = 0; i < c->high; i++)
 		if (c->clients[i].fd >= 0 && c->clients[i].pending &&
 		    strcmp(c->clients[i].request, e->request) == 0)
-			answer_finished(a, &c->clients[i], e);
+			held_finished(a, &c->clients[i], e);
 }

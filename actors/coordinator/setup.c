@@ -15,9 +15,9 @@
 #include "lib/tree/client.h"
 
 struct setup {
-	struct config *config;
-	const char **base; /* the caller's environment; the specs borrow it */
-	bool *same;        /* by deployment: what is in force is what the file says */
+	struct config *config; /* NULL: the file was read by an earlier life of ours */
+	struct msg_strs base;  /* the environment of `up`; the specs borrow it */
+	bool *same;            /* by deployment: what is in force is what the file says */
 	char request[API_REQUEST_MAX + 1];
 	bool was_done;
 };
@@ -40,60 +40,34 @@ static void path_of_config(struct actor *a, char *ret_path, size_t size)
 	fclose(f);
 }
 
-/* What `up` was called with, less what only the set's own parts are told; the loader keeps of it
- * what each deployment inherits. */
-static struct msg_strs base_environment(struct setup *s)
+/* What the parts of a set tell each other is not the environment of who brought it up. */
+static bool is_ours(const char *pair)
 {
-	static const char *const own[] = {"LOPS_UP_ID=", "LOPS_LOG="};
-	struct msg_strs base = {0};
+	static const char *const names[] = {"LOPS_UP_ID=", "LOPS_LOG="};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (strncmp(pair, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+static void load(struct actor *a, struct setup *s)
+{
+	char path[FOLDER_MAX];
 	size_t n = 0;
 
 	while (environ[n])
 		n++;
-	s->base = calloc(n + 1, sizeof *s->base);
-	if (!s->base)
+	s->base.items = calloc(n + 1, sizeof *s->base.items);
+	if (!s->base.items)
 		abort();
-	base.items = s->base;
 	for (char **e = environ; *e; e++)
-		if (strncmp(*e, own[0], strlen(own[0])) != 0 &&
-		    strncmp(*e, own[1], strlen(own[1])) != 0)
-			base.items[base.count++] = *e;
-	return base;
-}
-
-static struct config *load(struct actor *a, struct setup *s)
-{
-	struct msg_strs base = base_environment(s);
-	char path[FOLDER_MAX];
-
+		if (!is_ours(*e))
+			s->base.items[s->base.count++] = *e;
 	path_of_config(a, path, sizeof path);
-	return path[0] ? config_load(path, &base) : config_defaults();
-}
-
-static void remember_values(struct coordinator *c, const struct config *g)
-{
-	c->config_lines = calloc(config_keys_count + 1, sizeof *c->config_lines);
-	if (!c->config_lines)
+	s->config = path[0] ? config_load(path, &s->base) : config_defaults();
+	if (!s->config)
 		abort();
-	for (size_t i = 0; i < config_keys_count; i++) {
-		const struct config_key *key = &config_keys[i];
-		const char *value = config_value(g, key->section, key->key);
-		char where[FOLDER_MAX + 32] = "default";
-
-		if (g->values && g->values[i] && g->file)
-			snprintf(where, sizeof where, "%s:%d", g->file, g->lines[i]);
-		if (asprintf(&c->config_lines[c->n_config_lines++], "%s%s%s=%s (%s)", key->section,
-			     key->section[0] ? "." : "", key->key, value ? value : "", where) < 0)
-			abort();
-	}
-}
-
-static void say_retention(struct actor *a, const struct config *g)
-{
-	double days = strtod(config_value(g, "journal", "max_age_days"), NULL),
-	       mb = strtod(config_value(g, "journal", "max_mb"), NULL);
-
-	actor_retain(a, (uint64_t)(days * 86400e3), (uint64_t)(mb * 1024 * 1024));
 }
 
 static bool is_first_of_section(size_t at)
@@ -104,21 +78,26 @@ static bool is_first_of_section(size_t at)
 	return true;
 }
 
-static void say_section(struct actor *a, const struct config *g, const char *section)
+static void say_section(struct actor *a, const struct setup *s, const char *section)
 {
-	struct config_set e = {.section = section, .file = g->file};
+	const struct config *g = s->config;
+	struct config_set e = {
+		.section = section, .file = g->file, .up = section[0] ? NULL : s->request};
 	char topic[80], *pairs[128];
+	int64_t lines[128];
 	struct publish to = {.deployment = topic, .uid = MSG_UID_NONE, .root = true};
 
 	snprintf(topic, sizeof topic, "@%s", section[0] ? section : "set");
 	for (size_t i = 0; i < config_keys_count && e.values.count < 128; i++) {
 		if (strcmp(config_keys[i].section, section) != 0)
 			continue;
+		lines[e.values.count] = g->values && g->values[i] ? g->lines[i] : 0;
 		if (asprintf(&pairs[e.values.count++], "%s=%s", config_keys[i].key,
 			     config_value(g, section, config_keys[i].key)) < 0)
 			abort();
 	}
 	e.values.items = (const char **)(void *)pairs;
+	e.lines = (struct msg_i64s){.items = lines, .count = e.values.count};
 	publish_config_set(a, &to, &e);
 	for (uint32_t i = 0; i < e.values.count; i++)
 		free(pairs[i]);
@@ -145,12 +124,13 @@ static void burst(struct actor *a, struct setup *s)
 		.did = msg_did("request", s->request, 0, 0), .uid = geteuid(), .root = true};
 
 	for (size_t i = 0; i < config_keys_count; i++)
-		if (is_first_of_section(i))
-			say_section(a, s->config, config_keys[i].section);
+		if (is_first_of_section(i) && config_keys[i].section[0])
+			say_section(a, s, config_keys[i].section);
 	for (size_t i = 0; i < s->config->n_deployments; i++)
 		if (!s->same[i])
 			say_put(a, s, &s->config->deployments[i]);
 	publish_do_process_start(a, &to, &c);
+	say_section(a, s, "");
 }
 
 static bool is_same(const struct deployment_spec *x, const struct deployment_spec *y)
@@ -181,18 +161,6 @@ static void on_spec(struct actor *a, void *arg, const struct event *ev)
 			s->same[i] = is_same(&s->config->deployments[i], &e->spec);
 }
 
-static void on_up_found(struct actor *a, void *arg, const struct event *ev)
-{
-	struct setup *s = arg;
-
-	if (ev) {
-		s->was_done = true;
-		return;
-	}
-	if (!s->was_done)
-		actor_get_last(a, "spec/", on_spec, s);
-}
-
 /* The set comes up without the file's part; whoever waits for the `up` is told why. */
 static void refuse_file(struct actor *a, struct setup *s)
 {
@@ -208,31 +176,55 @@ static void refuse_file(struct actor *a, struct setup *s)
 	publish_command_finished(a, &to, &e);
 }
 
+static void bring_up(struct actor *a, struct setup *s)
+{
+	load(a, s);
+	if (s->config->n_errors) {
+		refuse_file(a, s);
+		return;
+	}
+	s->same = calloc(s->config->n_deployments + 1, sizeof *s->same);
+	if (!s->same)
+		abort();
+	actor_get_last(a, "spec/", on_spec, s);
+}
+
+/* Refused, or given whole: an earlier life of ours did it. */
+static void on_up_given(struct actor *a, void *arg, const struct event *ev)
+{
+	struct setup *s = arg;
+
+	if (ev)
+		s->was_done = true;
+	else if (!s->was_done)
+		bring_up(a, s);
+}
+
+static void on_up_found(struct actor *a, void *arg, const struct event *ev)
+{
+	struct setup *s = arg;
+
+	if (ev)
+		s->was_done = true;
+	else if (!s->was_done)
+		actor_get_by_did(a, msg_did("request", s->request, 0, 0), on_up_given, s);
+}
+
+/* The file is read once for each `up`: the journal says what it said then, and retention may have
+ * taken the events that tell of it. */
 void setup_begin(struct actor *a)
 {
 	struct coordinator *c = coordinator_of(a);
+	const struct config_set *last = values_section(c, "");
 	struct setup *s = calloc(1, sizeof *s);
 	const char *id = getenv("LOPS_UP_ID");
 
 	if (!s)
 		abort();
 	c->setup = s;
-	s->config = load(a, s);
-	if (!s->config)
-		abort();
 	snprintf(s->request, sizeof s->request, "up-%.60s", id ? id : "");
-	if (s->config->n_errors) {
-		if (id && *id)
-			refuse_file(a, s);
-		return;
-	}
-	remember_values(c, s->config);
-	say_retention(a, s->config);
-	s->same = calloc(s->config->n_deployments + 1, sizeof *s->same);
-	if (!s->same)
-		abort();
-	if (id && *id)
-		actor_get_by_did(a, msg_did("request", s->request, 0, 0), on_up_found, s);
+	if (id && *id && !(last && last->up && strcmp(last->up, s->request) == 0))
+		actor_get_by_did(a, msg_did("finished", s->request, 0, 0), on_up_found, s);
 }
 
 /* --- down --- */
@@ -297,11 +289,8 @@ void setup_done(struct coordinator *c)
 {
 	if (c->setup) {
 		config_free(c->setup->config);
+		free(c->setup->base.items);
 		free(c->setup->same);
-		free(c->setup->base);
 		free(c->setup);
 	}
-	for (uint32_t i = 0; i < c->n_config_lines; i++)
-		free(c->config_lines[i]);
-	free(c->config_lines);
 }

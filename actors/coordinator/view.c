@@ -110,6 +110,7 @@ static char *encode(const struct process_record *r, struct view_row *ret_row)
 		ret_row->whole_len = (uint32_t)b.len - ret_row->brief_len;
 		ret_row->whole_nodes = nodes_of(r);
 		ret_row->status = process_status_of(r->status);
+		ret_row->has_process = r->pid != MSG_NONE;
 	}
 	codec_buffer_done(&b);
 	return block;
