@@ -66,8 +66,8 @@ static int run_signal(const struct options *o)
 	struct api_call call;
 	int signo;
 
-	if (o->n_words == 0)
-		return fail(EXIT_USAGE, "signal takes ID... SIGNAL");
+	if (o->n_words == 0 || (o->n_words == 1 && !option_given(o, "all")))
+		return fail(EXIT_USAGE, "signal takes ID... SIGNAL, the signal last");
 	signo = exit_signal_number(o->words[--ids.n_words]);
 	if (!signo)
 		return fail(EXIT_USAGE, "there is no signal %.40s", o->words[ids.n_words]);

@@ -112,7 +112,8 @@ static void say_leftover(const char *pid, uint64_t instance)
 	char text[64];
 
 	snprintf(text, sizeof text, "pid %.12s, instance %llu", pid, (unsigned long long)instance);
-	say("left over", text, "marked as started by lops, but this set does not run it");
+	say("left over", text,
+	    "started by lops, but not run by this set: left over, or of another set");
 }
 
 static void set_state(void)

@@ -55,6 +55,8 @@ struct options {
 /* 0, or -1 with the sentence in ret_why. */
 int options_parse(struct options *ret_o, const struct option_row *rows, int argc, char **argv,
 		  char *ret_why, size_t size);
+/* What follows -- are words like any other. */
+void options_join_rest(struct options *o);
 bool option_given(const struct options *o, const char *name);
 const char *option_value(const struct options *o, const char *name); /* the last, NULL: none */
 /* A number within bounds, or fallback when not given; ends the program when it is neither. */
@@ -66,6 +68,7 @@ struct verb {
 	const struct option_row *options;
 	int (*run)(const struct options *o);
 	bool hidden;
+	bool takes_rest; /* what follows -- is no ID to it */
 	const char *not_yet;
 };
 extern const struct verb verb_start, verb_stop, verb_restart, verb_reload, verb_signal, verb_status,
@@ -93,7 +96,6 @@ extern double link_patience_seconds; /* 30 unless a command may take longer */
 void out_text(FILE *f, const char *text); /* escaped for a terminal */
 /* Whether the UTF-8 character there moves a terminal's cursor or turns the direction of text. */
 bool out_is_control(const unsigned char *s, size_t len);
-bool out_has_colour(void);
 double out_now(void); /* seconds since the epoch */
 enum { OUT_NUMBER_MAX = 24 };
 const char *out_number(char buffer[OUT_NUMBER_MAX], int64_t n); /* somewhere in the buffer */

@@ -47,20 +47,21 @@ static int usage(FILE *out, int status)
 
 static int usage_of(const struct verb *v)
 {
-	printf("usage: lops %s %s\n%s.\n\n", v->name, v->arguments, v->help);
+	printf("usage: lops %s %s\n%s.\n\n", v->name, v->arguments[0] ? v->arguments : "[OPTIONS]",
+	       v->help);
 	for (const struct option_row *o = v->options; o && o->name; o++) {
 		char left[60];
 
 		if (o->not_yet)
 			continue;
-		snprintf(left, sizeof left, "%c%c%s--%s%s%s", o->letter ? '-' : ' ',
+		snprintf(left, sizeof left, "%c%c%s--%s%s%s%s", o->letter ? '-' : ' ',
 			 o->letter ? o->letter : ' ', o->letter ? ", " : "  ", o->name,
 			 o->kind == OPTION_FLAG    ? ""
 			 : o->kind == OPTION_MAYBE ? "[="
 						   : " ",
-			 o->kind == OPTION_FLAG ? "" : o->value);
-		printf("  %s%s%-*s %s\n", left, o->kind == OPTION_MAYBE ? "]" : "",
-		       (int)(strlen(left) < 30 ? 30 - strlen(left) : 1), "", o->help);
+			 o->kind == OPTION_FLAG ? "" : o->value,
+			 o->kind == OPTION_MAYBE ? "]" : "");
+		printf("  %-30s %s\n", left, o->help);
 	}
 	printf("  %-30s %s\n", "    --system", "the set of root, whatever the environment says");
 	printf("  %-30s %s\n", "-h, --help", "this text");
@@ -102,6 +103,8 @@ static int run(const struct verb *v, int argc, char **argv)
 		status = fail(EXIT_USAGE, "%s: %s", v->name, why);
 	else if (o.system)
 		folder_use_system();
+	if (!v->takes_rest)
+		options_join_rest(&o);
 	if (status == EXIT_DONE)
 		status = v->run(&o);
 	free(o.words);

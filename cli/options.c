@@ -131,6 +131,14 @@ int options_parse(struct options *ret_o, const struct option_row *rows, int argc
 	return err;
 }
 
+void options_join_rest(struct options *o)
+{
+	for (int i = 0; i < o->n_rest; i++) /* there is room: it has one for each argument */
+		o->words[o->n_words++] = o->rest[i];
+	o->rest = NULL;
+	o->n_rest = 0;
+}
+
 bool option_given(const struct options *o, const char *name)
 {
 	for (int i = 0; i < o->n_given; i++)

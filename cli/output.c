@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 #include "cli/lops.h"
 
 /* Marks that turn the direction of text. */
@@ -33,13 +32,6 @@ void out_text(FILE *f, const char *text)
 		else
 			putc(*s, f);
 	}
-}
-
-bool out_has_colour(void)
-{
-	const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-
-	return !(no && *no) && term && strcmp(term, "dumb") != 0 && isatty(STDOUT_FILENO);
 }
 
 void out_upper(char *ret_text, size_t size, const char *word)

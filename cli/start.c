@@ -268,4 +268,5 @@ const struct verb verb_start = {
 	.help = "Start a new deployment, or existing ones",
 	.options = options,
 	.run = run,
+	.takes_rest = true,
 };

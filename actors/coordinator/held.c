@@ -16,7 +16,7 @@ struct held {
 	struct command_finished *outcome; /* malloc, NULL: still to come */
 	char **ids;                       /* malloc, and each of them */
 	uint32_t n_ids, at;               /* shown so far */
-	enum wait_for done, failed, what;
+	enum wait_for done, failed, ended, what;
 	bool records;
 	uint64_t give_up_ms;
 };
@@ -73,6 +73,7 @@ void held_expect(struct actor *a, struct api_client *k, const struct expected *e
 	h = held_of(k);
 	h->done = e->done;
 	h->failed = e->failed;
+	h->ended = e->n_ids == 1 ? WAIT_ENDED : WAIT_REST; /* of several only some did */
 	h->records = e->records;
 	for (uint32_t i = 0; i < e->n_ids; i++)
 		keep_id(h, e->ids[i]);
@@ -143,7 +144,7 @@ static enum wait_for what_of(const struct held *h, const struct command_finished
 		return h->done;
 	if (e->outcomes.count == 0) /* refused as a whole, it did nothing that could be shown */
 		return WAIT_NOTHING;
-	return e->status == 3 ? WAIT_REST : h->failed; /* 3: it ran, and stays */
+	return e->status == 3 ? h->ended : h->failed; /* 3: it ran, and stays */
 }
 
 void held_finished(struct actor *a, struct api_client *k, const struct command_finished *e)

@@ -12,6 +12,7 @@ enum wait_for {
 	WAIT_NOTHING,
 	WAIT_SPAWNED, /* started, ready or not */
 	WAIT_REST,    /* neither starting nor stopping */
+	WAIT_ENDED,   /* no process of it any more */
 	WAIT_GONE,    /* no such deployment any more */
 };
 

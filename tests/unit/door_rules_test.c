@@ -42,6 +42,7 @@ static void every_wait_answers_every_status(void **state)
 		assert_true(wait_rule(WAIT_NOTHING, &f));
 		assert_int_equal(wait_rule(WAIT_REST, &f), !moves);
 		assert_false(wait_rule(WAIT_GONE, &f));
+		assert_int_equal(wait_rule(WAIT_ENDED, &f), !moves && f.status != PROCESS_RUNNING);
 		assert_int_equal(wait_rule(WAIT_SPAWNED, &f),
 				 !moves || (f.status == PROCESS_STARTING && f.has_process));
 	}
