@@ -139,7 +139,7 @@ enum tree_flag {
 
 struct tree_table {
 	uint32_t magic, version, size;
-	_Atomic uint32_t flags, stop, ready;
+	_Atomic uint32_t flags, stop, ready, ending; /* ending: the set is being shut down */
 	uint32_t tick_ms, miss_max;
 	_Atomic int32_t high, streams_high, n_actors;
 	_Atomic uint32_t mark; /* tests: die (or stop, + 100) at this marked instant */

@@ -27,7 +27,7 @@ enum {
 enum { CHAIN = 2, SCAN_MS = 200 };
 
 static int epoll_fd;
-static bool any_timer, any_orphan, shutting_down;
+static bool any_timer, any_orphan;
 static uint64_t next_scan_ns, last_actor_tick_ns, shutdown_at_ns;
 
 static void watch_fd(int fd, uint64_t tag, uint32_t events)
@@ -35,6 +35,12 @@ static void watch_fd(int fd, uint64_t tag, uint32_t events)
 	struct epoll_event e = {.events = events, .data.u64 = tag};
 
 	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* In the table: a worker that takes over in the middle of it must not start the actors again. */
+static bool shutting_down(void)
+{
+	return atomic_load(&pair.table->ending);
 }
 
 static enum tree_state state_of(const struct tree_slot *s)
@@ -166,7 +172,7 @@ static void actor_ended(struct tree_actor *a)
 	uint64_t now = pair_now_ns(), life_ms = (now - a->slot.started_ns) / 1000000;
 	int status = tree_status_of(atomic_load(&a->slot.word));
 
-	if (!shutting_down && !(atomic_load(&pair.table->flags) & TREE_FLAG_KEPT)) {
+	if (!shutting_down() && !(atomic_load(&pair.table->flags) & TREE_FLAG_KEPT)) {
 		pair_say(a->name, status & 0x7f ? " was killed by signal" : " exited with",
 			 status & 0x7f ? status & 0x7f : status >> 8);
 		note_death(a);
@@ -222,7 +228,7 @@ static void tick_actors(void)
 
 		switch (state_of(&a->slot)) {
 		case TREE_FREE:
-			if (!kept && !shutting_down && now >= a->next_start_ns)
+			if (!kept && !shutting_down() && now >= a->next_start_ns)
 				actor_start(a);
 			break;
 		case TREE_STARTING:
@@ -253,7 +259,7 @@ static void actors_after_reap(void)
 		if (state_of(&a->slot) != TREE_EXITED)
 			continue;
 		actor_ended(a);
-		if (!(atomic_load(&pair.table->flags) & TREE_FLAG_KEPT) && !shutting_down &&
+		if (!(atomic_load(&pair.table->flags) & TREE_FLAG_KEPT) && !shutting_down() &&
 		    a->next_start_ns <= pair_now_ns())
 			actor_start(a);
 	}
@@ -284,7 +290,7 @@ void worker_keep(bool keep)
 
 void worker_shutdown(void)
 {
-	shutting_down = true;
+	atomic_store(&pair.table->ending, 1);
 	shutdown_at_ns = pair_now_ns() + UINT64_C(2000000000);
 	/* TERM means an orderly down to the coordinator, and the programs are down already. */
 	signal_actors("coordinator", SIGKILL);
@@ -295,7 +301,7 @@ static bool shutdown_is_done(void)
 {
 	bool any = false;
 
-	if (!shutting_down)
+	if (!shutting_down())
 		return false;
 	for (int i = 0; i < atomic_load(&pair.table->n_actors); i++)
 		any |= atomic_load(&pair.table->actors[i].slot.pid) > 0;
@@ -431,13 +437,15 @@ static int worker_begin(void)
 
 	prctl(PR_SET_NAME, "lops-init");
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	any_timer = any_orphan = shutting_down = false;
+	any_timer = any_orphan = false;
 	last_actor_tick_ns = pair_now_ns();
 	door_begin(epoll_fd);
 	watch_fd(signal_fd, TAG_SIGNAL, EPOLLIN);
 	watch_fd(pair.listen_fd, TAG_LISTEN, EPOLLIN);
 	watch_fd(pair.bell_fd, TAG_BELL, EPOLLIN);
 	take_stock();
+	if (shutting_down())
+		worker_shutdown();
 	tick_actors();
 	atomic_store(&pair.table->ready, 1);
 	return signal_fd;

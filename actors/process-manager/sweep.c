@@ -12,12 +12,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "actors/process-manager/shell.h"
+#include "lib/policy/sweep_rule.h"
 
 enum { GATHER_MS = 2, AGAIN_MS = 30, LEFT_MAX = 64, ENVIRON_MAX = 256 * 1024 };
 
 struct leftovers {
 	int64_t pids[LEFT_MAX];
 	uint32_t n;
+	bool main_is_it;
 };
 
 bool proc_read(int64_t pid, struct proc_facts *ret_f)
@@ -89,6 +91,13 @@ static void send_signal(int64_t pid, int signo, const struct proc_facts *seen)
 	close(fd);
 }
 
+static bool is_the_main(const struct deployment *d)
+{
+	struct proc_facts f;
+
+	return d->pid != MSG_NONE && proc_read(d->pid, &f) && f.start_ticks == d->start_ticks;
+}
+
 static void look_at(struct shell *s, int64_t pid, struct leftovers *left)
 {
 	struct proc_facts f;
@@ -100,10 +109,13 @@ static void look_at(struct shell *s, int64_t pid, struct leftovers *left)
 	for (uint32_t i = 0; i < s->n_sweeping; i++) {
 		struct deployment *d = s->sweeping[i];
 
-		if (instance != d->instance && !(d->pid != MSG_NONE && f.session == d->pid))
+		if (!sweep_rule(&(struct sweep_facts){.pid = pid,
+						      .session = f.session,
+						      .instance = instance,
+						      .main_pid = d->pid,
+						      .main_is_it = left[i].main_is_it,
+						      .main_instance = d->instance}))
 			continue;
-		if (pid == d->pid)
-			continue; /* the main process is lops-init's to report */
 		if (left[i].n < LEFT_MAX)
 			left[i].pids[left[i].n++] = pid;
 		if (s->sweep_signal[i])
@@ -124,6 +136,8 @@ void sweep_run(struct actor *a, struct actor_timer *t)
 	(void)t;
 	if (!left || !swept)
 		abort();
+	for (uint32_t i = 0; i < n; i++)
+		left[i].main_is_it = is_the_main(s->sweeping[i]);
 	for (struct dirent *e; proc && (e = readdir(proc));)
 		if (isdigit((unsigned char)e->d_name[0]))
 			look_at(s, strtoll(e->d_name, NULL, 10), left);

@@ -13,6 +13,7 @@
 #include "lib/policy/port_rule.h"
 #include "lib/policy/process_rule.h"
 #include "lib/policy/rotate_rule.h"
+#include "lib/policy/sweep_rule.h"
 
 /* --- exits --- */
 
@@ -248,6 +249,47 @@ static void logs_rotate_by_size(void **state)
 	assert_false(rotate_rule(l, UINT64_MAX));
 }
 
+static void only_what_belongs_is_swept(void **state)
+{
+	static const struct {
+		struct sweep_facts f;
+		bool belongs;
+		const char *why;
+	} rows[] = {
+		{{.pid = 9, .session = 5, .main_pid = 5, .main_is_it = true, .main_instance = 7},
+		 true,
+		 "its session"},
+		{{.pid = 9, .session = 5, .main_pid = 5, .main_instance = 7},
+		 false,
+		 "the pid was given away, and the session is another one"},
+		{{.pid = 9, .session = 8, .instance = 7, .main_pid = 5, .main_instance = 7},
+		 true,
+		 "its mark, in a session of its own"},
+		{{.pid = 9, .session = 8, .instance = 7, .main_pid = INT64_MIN, .main_instance = 7},
+		 true,
+		 "its mark, after the main process"},
+		{{.pid = 9, .session = 8, .instance = 6, .main_pid = INT64_MIN, .main_instance = 7},
+		 false,
+		 "another's mark"},
+		{{.pid = 9, .session = 8, .main_pid = INT64_MIN},
+		 false,
+		 "no mark, of one that never was started"},
+		{{.pid = 5,
+		  .session = 5,
+		  .instance = 7,
+		  .main_pid = 5,
+		  .main_is_it = true,
+		  .main_instance = 7},
+		 false,
+		 "the main process itself"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		if (sweep_rule(&rows[i].f) != rows[i].belongs)
+			fail_msg("%s", rows[i].why);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +304,7 @@ int main(void)
 		cmocka_unit_test(a_stop_that_was_asked_for_is_never_a_crash),
 		cmocka_unit_test(the_machine_is_closed),
 		cmocka_unit_test(logs_rotate_by_size),
+		cmocka_unit_test(only_what_belongs_is_swept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
