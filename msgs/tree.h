@@ -92,6 +92,8 @@ struct tree_slot {
 	uint64_t success_codes[4];    /* mask of 256 exit codes after which an order is not taken */
 	_Atomic uint32_t stage_error; /* stage << 16 | errno, written by the child */
 	uint32_t tries;               /* of a clone that failed for want of resources */
+	uint32_t helper; /* not a deployment's main process: it does not outlive the set */
+	uint32_t spare;
 };
 
 struct tree_stream {
@@ -191,12 +193,13 @@ enum tree_op {
 	TREE_HELLO = 1, /* text: role. The process-manager's answer brings five descriptors: table,
 			   arena, lock, listening socket, notify socket */
 	TREE_BEAT,      /* value: ready. No answer */
-	TREE_START,     /* items: instance, spec, streams. Answer: items with slot, pid, error */
-	TREE_CONFIRM,   /* items: instance. The exits are journalled; slots are freed */
-	TREE_ARM,       /* items: instance (before), next, delays…. Answer: error */
-	TREE_REVOKE,    /* items: instance (the order). Answer: error 0 revoked, EALREADY taken */
-	TREE_SIGNAL,    /* items: instance, value: signal | scope << 16 */
-	TREE_RELEASE,   /* items: streams key */
+	TREE_START,   /* items: instance, spec, streams, value 1: a helper. Answer: items with slot,
+			 pid, error */
+	TREE_CONFIRM, /* items: instance. The exits are journalled; slots are freed */
+	TREE_ARM,     /* items: instance (before), next, delays…. Answer: error */
+	TREE_REVOKE,  /* items: instance (the order). Answer: error 0 revoked, EALREADY taken */
+	TREE_SIGNAL,  /* items: instance, value: signal | scope << 16 */
+	TREE_RELEASE, /* items: streams key */
 	TREE_PING,
 	TREE_STATUS,     /* answer: actors */
 	TREE_WAIT_READY, /* answered when every actor is ready */

@@ -161,6 +161,7 @@ static void start_one(struct tree_item *item)
 			item->slot = -1;
 			return;
 		}
+		pair.table->slots[slot].helper = item->value & 1;
 		slots_commit_start(&pair.table->slots[slot]);
 		worker_start(slot);
 	}
@@ -334,7 +335,8 @@ static int living(void)
 	for (int i = 0; i < atomic_load(&pair.table->high); i++) {
 		enum tree_state s = tree_state_of(atomic_load(&pair.table->slots[i].word));
 
-		n += s == TREE_RUNNING || s == TREE_STARTING || s == TREE_WAITING;
+		n += !pair.table->slots[i].helper &&
+		     (s == TREE_RUNNING || s == TREE_STARTING || s == TREE_WAITING);
 	}
 	return n;
 }

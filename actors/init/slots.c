@@ -65,7 +65,7 @@ int slots_new(struct tree_table *t, uint64_t instance, uint64_t spec, uint64_t s
 	s->spec = spec;
 	s->streams = streams;
 	s->pidfd = s->order = -1;
-	s->tries = s->delay_ms = 0;
+	s->tries = s->delay_ms = s->helper = 0;
 	atomic_store(&s->stage_error, 0);
 	atomic_store(&s->word, TREE_WORD(TREE_PROVISIONAL, 0, 0));
 	return i;

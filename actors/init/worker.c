@@ -288,6 +288,17 @@ void worker_keep(bool keep)
 	}
 }
 
+static void kill_helpers(void)
+{
+	for (int i = 0; i < atomic_load(&pair.table->high); i++) {
+		struct tree_slot *s = &pair.table->slots[i];
+
+		if (s->helper && state_of(s) == TREE_RUNNING && s->pidfd >= 0 &&
+		    syscall(SYS_pidfd_send_signal, s->pidfd, 0, NULL, 0) == 0)
+			kill(-atomic_load(&s->pid), SIGKILL);
+	}
+}
+
 void worker_shutdown(void)
 {
 	atomic_store(&pair.table->ending, 1);
@@ -295,6 +306,7 @@ void worker_shutdown(void)
 	/* TERM means an orderly down to the coordinator, and the programs are down already. */
 	signal_actors("coordinator", SIGKILL);
 	signal_actors(NULL, SIGTERM);
+	kill_helpers();
 }
 
 static bool shutdown_is_done(void)

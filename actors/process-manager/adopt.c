@@ -99,11 +99,17 @@ static bool is_being_said(const struct manager *m, uint64_t instance)
  * started anew, and only the confirmation was cut off. */
 static void confirm_leftovers(struct actor *a, const struct tree_table *t)
 {
-	for (int i = 0; t && i < atomic_load(&t->high); i++)
-		if (tree_state_of(atomic_load(&t->slots[i].word)) == TREE_EXITED &&
-		    !deployment_of_instance(manager_of(a), t->slots[i].instance) &&
-		    !is_being_said(manager_of(a), t->slots[i].instance))
-			manager_of(a)->os->confirm(a, t->slots[i].instance);
+	for (int i = 0; t && i < atomic_load(&t->high); i++) {
+		const struct tree_slot *s = &t->slots[i];
+		enum tree_state state = tree_state_of(atomic_load(&s->word));
+
+		if (state == TREE_RUNNING && s->helper)
+			reload_found(a, s);
+		else if (state == TREE_EXITED &&
+			 !deployment_of_instance(manager_of(a), s->instance) &&
+			 !is_being_said(manager_of(a), s->instance) && !reload_exited(a, s))
+			manager_of(a)->os->confirm(a, s->instance);
+	}
 }
 
 static void adopt_old_boot(void *arg, struct deployment *d)

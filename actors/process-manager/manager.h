@@ -32,6 +32,7 @@ struct deployment {
 	char id[TREE_NAME_BYTES];
 	enum process_status status;
 	bool wants_run; /* intent */
+	bool helper;    /* not a deployment but a command beside one */
 	bool start_after_stop, killed, asked, is_create, deleted;
 	uint64_t generation, running_generation;
 	struct deployment_spec *spec; /* newest; free() */
@@ -157,6 +158,8 @@ void reload_begin(struct actor *a, struct deployment *d, struct job *j, uint64_t
 void reloads_acked(struct actor *a, uint64_t number);
 /* An instance that is no deployment's has ended: true when it was a reload command. */
 bool reload_exited(struct actor *a, const struct tree_slot *s);
+/* A helper that runs: one of an earlier life of ours, whose outcome nobody waits for, is ended. */
+void reload_found(struct actor *a, const struct tree_slot *s);
 void reloads_done(struct manager *m);
 
 /* --- adopt.c --- */

@@ -57,6 +57,7 @@ static struct reload *reload_new(struct actor *a, const struct deployment *d, st
 				    .generation = d->generation,
 				    .streams = d->streams,
 				    .orphan_fd = -1,
+				    .helper = true,
 				    .instance = actor_unique(a)};
 	snprintf(r->as.id, sizeof r->as.id, "%s", d->id);
 	return r;
@@ -117,14 +118,29 @@ static void say_end(struct actor *a, struct reload *r, const struct tree_slot *s
 		jobs_came_to(a, r->job, r->as.id, 1, text);
 }
 
+static struct reload *reload_of(struct actor *a, uint64_t instance)
+{
+	struct reload *r = manager_of(a)->reloads;
+
+	while (r && r->as.instance != instance)
+		r = r->next;
+	return r;
+}
+
+void reload_found(struct actor *a, const struct tree_slot *s)
+{
+	struct deployment as = {.instance = s->instance, .orphan_fd = -1};
+
+	if (!reload_of(a, s->instance))
+		manager_of(a)->os->signal(a, &as, 9, true);
+}
+
 bool reload_exited(struct actor *a, const struct tree_slot *s)
 {
 	struct manager *m = manager_of(a);
-	struct reload *r = m->reloads;
+	struct reload *r = reload_of(a, s->instance);
 	uint64_t at;
 
-	while (r && r->as.instance != s->instance)
-		r = r->next;
 	if (!r)
 		return false;
 	say_end(a, r, s);

@@ -394,8 +394,10 @@ static void start(struct actor *a, struct deployment *d)
 
 	if (s->out.count == TREE_BATCH)
 		send_batch(a, &s->out, TREE_START);
-	s->out.items[s->out.count++] = (struct tree_item){
-		.instance = d->instance, .spec = d->arena_at, .streams = captures ? d->streams : 0};
+	s->out.items[s->out.count++] = (struct tree_item){.instance = d->instance,
+							  .spec = d->arena_at,
+							  .streams = captures ? d->streams : 0,
+							  .value = d->helper};
 }
 
 static void confirm(struct actor *a, uint64_t instance)

@@ -257,6 +257,15 @@ def a_reload_command_runs_beside_it(bin_dir):
             said = calls.communicate(timeout=60)[1]
             same("its answer", (calls.returncode, b"not known" in said), (1, True) if kill else (0, False))
             same("once", os.path.getsize(done + ".slow"), 2 * lines)
+        # Nor does one that still runs keep the set up.
+        s.lops("set", "web", 'reload_command=sh -c "echo x >>$DONE.held; sleep infinity"')
+        calls = subprocess.Popen([os.path.join(s.bin, "lops"), "reload", "web"], env=s.env, stderr=subprocess.DEVNULL)
+        wait_for("it to begin", lambda: os.path.exists(done + ".held"))
+        s.launch("down")
+        calls.kill()
+        calls.wait()
+        same("nothing is left of it", s.programs(), [])
+        s.up()
         if os.environ.get("LOPS_TEST_FULL"):
             s.lops("set", "web", "reload_command=sleep infinity")
             check("it is bounded", "30 s" in s.lops("reload", "web", status=1, timeout=90).stderr)
