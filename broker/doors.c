@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zmq.h>
 
 enum { SOCKETS_MAX = 4096, BACKLOG = 1024, HANDSHAKE_MS = 2000, TAP_HWM = 10000 };
@@ -43,7 +42,6 @@ int doors_open(struct doors *d, const char *run_dir)
 {
 	int err;
 
-	umask(0077); /* the sockets follow it */
 	d->context = zmq_ctx_new();
 	if (!d->context)
 		return -ENOMEM;

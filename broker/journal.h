@@ -24,10 +24,16 @@ struct journal_entry {
 /* Called for each row; return false to end early. Borrowed until it returns. */
 typedef bool journal_row_fn(void *arg, uint64_t seq, const uint8_t *rec, uint32_t rec_len);
 
-/* 0 or -errno: -EAGAIN another broker holds it, -ENOSPC, -EIO, -EROFS, -EACCES. *ret_said (may be
- * NULL) is set to a sentence when something was wrong and is mended (a corrupt file set aside). */
-int journal_open(const char *state_dir, struct journal **ret_j, const char **ret_said);
+/* 0 or -errno: -EAGAIN another broker holds it, -ENOSPC, -EIO, -EROFS, -EACCES. *ret_said is set to
+ * a sentence when something was wrong and is mended (a corrupt file set aside), else to NULL. alive
+ * is called now and then while that takes its time. */
+int journal_open(const char *state_dir, void (*alive)(void), struct journal **ret_j,
+		 const char **ret_said);
 void journal_close(struct journal *j);
+/* The next one to open it is to salvage it first: something in it could not be read. */
+int journal_distrust(struct journal *j);
+/* Whether the lock that keeps a second broker out is still the one in the state folder. */
+bool journal_is_ours(const struct journal *j);
 
 uint64_t journal_epoch(const struct journal *j);
 uint64_t journal_head(const struct journal *j); /* newest seq, committed */

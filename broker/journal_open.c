@@ -1,5 +1,5 @@
 /*
- * Opening a journal: the lock, the tables, the epoch, and what is done when it can't be read.
+ * Opening a journal: the lock, the tables, the names, the epoch.
  */
 #include "broker/journal_parts.h"
 
@@ -10,9 +10,9 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "broker/ballast.h"
 #include "broker/salvage.h"
 #include "broker/schema.h"
 
@@ -36,8 +36,6 @@ static const char *const statements[S_COUNT] = {
 	[S_READ] = "SELECT seq,rec,crc FROM events WHERE seq>? ORDER BY seq LIMIT ?",
 	[S_READ_ONE] = "SELECT seq,rec,crc FROM events WHERE seq=?",
 	[S_READ_LAST] = "SELECT seq,rec,crc FROM last WHERE key>=?1 AND key<?2 ORDER BY key",
-	/* Only the oldest are looked at (one bound, for SQLite uses one): times rise with seq but
-	   for steps of the clock. */
 	/* Only the oldest are looked at (one bound, for SQLite uses one): times rise with seq but
 	 * for steps of the clock. A command that an actor of the set has not handled yet was
 	 * acknowledged, and stays. */
@@ -120,7 +118,8 @@ static int settle_epoch(struct journal *j, bool renew)
 		snprintf(old, sizeof old, "%s", (const char *)sqlite3_column_text(s, 1));
 	}
 	sqlite3_finalize(s);
-	if (j->epoch && !renew && strcmp(old, boot_id) == 0)
+	j->is_new_boot = strcmp(old, boot_id) != 0;
+	if (j->epoch && !renew && !j->is_new_boot)
 		return 0;
 	while (getrandom(&j->epoch, sizeof j->epoch, 0) != sizeof j->epoch)
 		;
@@ -150,7 +149,7 @@ int journal_abandon(struct journal *j)
 	return err ? err : load_names(j);
 }
 
-static int open_db(struct journal *j, bool renew)
+int journal_db_open(struct journal *j, bool renew)
 {
 	char path[PATH_MAX + 16];
 	int err;
@@ -169,12 +168,15 @@ static int open_db(struct journal *j, bool renew)
 	err = err ? err : settle_epoch(j, renew);
 	if (err)
 		return err;
-	j->head = j->committed = journal_number(j, "SELECT max(seq) FROM events");
+	/* After damage a last value may be newer than the newest row: no number is given twice. */
+	j->head = j->committed =
+		journal_number(j, "SELECT max(coalesce((SELECT max(seq) FROM events),0),"
+				  "coalesce((SELECT max(seq) FROM last),0))");
 	sqlite3_wal_hook(j->db, journal_note_wal, j);
 	return 0;
 }
 
-static void close_db(struct journal *j)
+void journal_db_close(struct journal *j)
 {
 	for (int i = 0; i < S_COUNT; i++) {
 		sqlite3_finalize(j->st[i]);
@@ -184,41 +186,6 @@ static void close_db(struct journal *j)
 	j->db = NULL;
 	names_done(&j->names);
 	j->names = (struct names){0};
-}
-
-/* Whether the rows at the head and the last values can be read back. */
-static bool count_row(void *arg, uint64_t seq, const uint8_t *rec, uint32_t len)
-{
-	(void)seq;
-	(void)rec;
-	(void)len;
-	(*(uint64_t *)arg)++;
-	return true;
-}
-
-static int check(struct journal *j)
-{
-	uint64_t rows = 0, from = j->head > 2000 ? j->head - 2000 : 0;
-	int err = journal_read(j, from, 2000, count_row, &rows);
-
-	return err ? err : journal_read_last(j, "", count_row, &rows);
-}
-
-static int open_or_mend(struct journal *j)
-{
-	int err = open_db(j, false);
-
-	if (!err)
-		err = check(j);
-	if (err == -ENOSPC && ballast_give_up(j->dir)) {
-		close_db(j);
-		err = open_db(j, false);
-	}
-	if (err != -EUCLEAN)
-		return err;
-	close_db(j);
-	err = salvage(j->dir, j->said, sizeof j->said);
-	return err ? err : open_db(j, true);
 }
 
 /* A turn that the last broker committed and did not sync is taken for settled by who reads it here:
@@ -232,30 +199,62 @@ static int sync_found(struct journal *j)
 	return err ? err : fdatasync(j->wal) < 0 ? -errno : 0;
 }
 
-int journal_open(const char *state_dir, struct journal **ret_j, const char **ret_said)
+static struct journal *journal_alloc(const char *dir)
 {
 	struct journal *j = calloc(1, sizeof *j);
-	int err;
 
 	if (!j)
-		return -ENOMEM;
-	j->wal = -1;
-	snprintf(j->dir, sizeof j->dir, "%s", state_dir);
+		return NULL;
+	j->wal = j->lock = -1;
+	snprintf(j->dir, sizeof j->dir, "%s", dir);
 	pthread_mutex_init(&j->mutex, NULL);
 	pthread_cond_init(&j->wake, NULL);
-	err = take_lock(j);
-	if (!err)
-		err = open_or_mend(j);
-	if (!err)
-		err = sync_found(j);
+	return j;
+}
+
+int journal_new_at(const char *dir, struct journal **ret_j)
+{
+	struct journal *j = journal_alloc(dir);
+	int err = j ? journal_db_open(j, false) : -ENOMEM;
+
 	if (err) {
 		journal_close(j);
 		return err;
 	}
-	if (ret_said)
-		*ret_said = j->said[0] ? j->said : NULL;
 	*ret_j = j;
 	return 0;
+}
+
+int journal_open(const char *state_dir, void (*alive)(void), struct journal **ret_j,
+		 const char **ret_said)
+{
+	struct journal *j = journal_alloc(state_dir);
+	int err = j ? take_lock(j) : -ENOMEM;
+
+	err = err ? err : journal_open_or_mend(j, alive);
+	err = err ? err : sync_found(j);
+	if (err) {
+		journal_close(j);
+		return err;
+	}
+	*ret_said = j->said[0] ? j->said : NULL;
+	*ret_j = j;
+	return 0;
+}
+
+int journal_distrust(struct journal *j)
+{
+	return salvage_order(j->dir);
+}
+
+bool journal_is_ours(const struct journal *j)
+{
+	char path[PATH_MAX + 16];
+	struct stat mine, there;
+
+	snprintf(path, sizeof path, "%s/broker.lock", j->dir);
+	return fstat(j->lock, &mine) == 0 && lstat(path, &there) == 0 &&
+	       mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
 }
 
 void journal_close(struct journal *j)
@@ -263,7 +262,7 @@ void journal_close(struct journal *j)
 	if (!j)
 		return;
 	journal_sync_end(j);
-	close_db(j);
+	journal_db_close(j);
 	if (j->wal >= 0)
 		close(j->wal);
 	if (j->lock >= 0)

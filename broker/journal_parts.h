@@ -39,7 +39,7 @@ struct journal {
 	sqlite3_stmt *st[S_COUNT];
 	struct names names;
 	uint64_t epoch, head, committed;
-	bool in_turn;
+	bool in_turn, is_new_boot;
 	int lock, wal, wal_pages;
 	int pinned_pages; /* of the WAL, that a reader kept from the last checkpoint */
 	char dir[PATH_MAX];
@@ -50,6 +50,15 @@ struct journal {
 	bool unsynced, ending, has_syncer;
 	atomic_bool sync_failed;
 };
+
+/* --- journal_open.c --- */
+/* A journal of its own in a folder that nobody else knows: no lock, nothing is mended. */
+int journal_new_at(const char *dir, struct journal **ret_j);
+int journal_db_open(struct journal *j, bool renew_epoch);
+void journal_db_close(struct journal *j);
+
+/* --- journal_mend.c --- */
+int journal_open_or_mend(struct journal *j, void (*alive)(void));
 
 /* --- journal_sqlite.c --- */
 int journal_errno(int rc);

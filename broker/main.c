@@ -11,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "broker/core.h"
@@ -22,12 +23,12 @@
 enum { BEAT_MS = 1000 };
 
 static volatile sig_atomic_t ended, reopen;
+static struct beat heart = {.name = "broker", .fd = -1};
 
 struct broker {
 	struct journal *journal;
 	struct core *core;
 	struct doors doors;
-	struct beat beat;
 	struct upkeep upkeep;
 	const char *run_dir, *state_dir;
 	uint64_t next_beat_ms;
@@ -97,6 +98,7 @@ static void prepare_process(void)
 	struct sigaction act = {.sa_handler = on_signal};
 	struct rlimit files;
 
+	umask(0077); /* the sockets and the journal follow it */
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGUSR1, &act, NULL);
@@ -112,6 +114,12 @@ static void prepare_process(void)
 	}
 }
 
+/* Mending takes its time, and lops-init is to know that this is not hanging. */
+static void busy(void)
+{
+	beat_send(&heart, false);
+}
+
 static int broker_open(struct broker *b)
 {
 	struct core_limits limits = {.own_uid = getuid()};
@@ -123,7 +131,7 @@ static int broker_open(struct broker *b)
 		say("error", "cannot keep the set's cookie: ", strerror(-err));
 		return err;
 	}
-	err = journal_open(b->state_dir, &b->journal, &said);
+	err = journal_open(b->state_dir, busy, &b->journal, &said);
 	if (said)
 		say("error", said, "");
 	if (err == -EAGAIN)
@@ -147,16 +155,18 @@ static int broker_open(struct broker *b)
 	return err;
 }
 
-static void beat(struct broker *b)
+/* 0, or -ESTALE: the lock file was taken away, and would not keep a second broker out. */
+static int beat(struct broker *b)
 {
 	uint64_t now = clock_ms(CLOCK_MONOTONIC);
 
 	if (now < b->next_beat_ms)
-		return;
-	beat_send(&b->beat, true);
+		return 0;
+	beat_send(&heart, true);
 	b->next_beat_ms = now + BEAT_MS;
 	if (reopen)
 		reopen_log();
+	return journal_is_ours(b->journal) ? 0 : -ESTALE;
 }
 
 /* Runs until told to end, or until the journal fails. */
@@ -171,11 +181,25 @@ static int serve(struct broker *b)
 
 		err = core_turn_end(b->core, &more);
 		err = err ? upkeep_failed(&b->upkeep, now, err) : upkeep_turn(&b->upkeep, now);
-		beat(b);
+		err = err ? err : beat(b);
 		if (!err && !any && !more)
 			doors_wait(&b->doors, BEAT_MS);
 	}
 	return err;
+}
+
+static void say_why(const struct broker *b, int err)
+{
+	if (err == -ESTALE) {
+		say("error",
+		    "broker.lock in the state folder was taken away; ending before another "
+		    "broker has the journal too",
+		    "");
+		return;
+	}
+	if (err == -EUCLEAN)
+		journal_distrust(b->journal);
+	say("error", "the journal failed, starting anew from what is on disk: ", strerror(-err));
 }
 
 int main(int argc, char **argv)
@@ -194,15 +218,14 @@ int main(int argc, char **argv)
 		return argc == 2 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
 	}
 	prepare_process();
-	b.beat = (struct beat){.run_dir = b.run_dir, .name = "broker", .fd = -1};
+	heart.run_dir = b.run_dir;
 	err = broker_open(&b);
 	if (!err) {
 		err = serve(&b);
 		if (err)
-			say("error", "the journal failed, starting anew from what is on disk: ",
-			    strerror(-err));
+			say_why(&b, err);
 	}
-	beat_done(&b.beat);
+	beat_done(&heart);
 	doors_close(&b.doors);
 	core_free(b.core);
 	journal_close(b.journal);
