@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include "broker/accept.h"
 #include "broker/core.h"
 #include "broker/doors.h"
 #include "broker/journal.h"
@@ -149,6 +150,7 @@ static int broker_open(struct broker *b)
 		.journal = b->journal, .core = b->core, .state_dir = b->state_dir, .say = say};
 	if (said)
 		core_say_degraded(b->core, "salvaged", said);
+	accept_prepare();
 	err = doors_open(&b->doors, b->run_dir);
 	if (err)
 		say("error", "cannot open the doors: ", strerror(-err));
