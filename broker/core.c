@@ -277,21 +277,49 @@ static void take(struct core *c, struct peer *p, uint64_t verb, struct door_read
 	}
 }
 
+/* Nobody tells when a peer goes: it shows when something is sent to it. A pong may come unasked. */
+static void drop_who_is_gone(struct core *c)
+{
+	struct door_writer w = core_answer_begin(c, DOOR_PONG);
+
+	c->looked = true;
+	c->batch.like = NULL;
+	door_write_uint(&w, 0);
+	door_write_uint(&w, journal_epoch(c->journal));
+	door_write_uint(&w, c->head);
+	for (uint32_t i = c->peers.n; i > 0; i--)
+		if (!core_answer_send(c, c->peers.all[i - 1], &w))
+			peers_remove(&c->peers, c->peers.all[i - 1]);
+}
+
+static struct peer *peer_of(struct core *c, const uint8_t *id, size_t id_len, uint64_t uid)
+{
+	struct peer *p = peers_find(&c->peers, id, id_len), nobody = {.id_len = id_len};
+
+	if (p)
+		return p;
+	if (c->peers.n == CORE_PEERS_MAX && !c->looked)
+		drop_who_is_gone(c);
+	p = peers_add(&c->peers, id, id_len, uid);
+	if (!p && id_len <= sizeof nobody.id) {
+		memcpy(nobody.id, id, id_len);
+		core_refuse(c, &nobody, 0, EBUSY, "there are too many connections");
+	}
+	return p;
+}
+
 void core_packet(struct core *c, const uint8_t *id, size_t id_len, uint64_t uid, void *packet,
 		 size_t len)
 {
 	struct door_reader r = door_reader_over(packet, len);
 	uint64_t verb = door_read_uint(&r);
-	struct peer *p = peers_find(&c->peers, id, id_len);
+	struct peer *p;
 
 	if (c->error)
 		return;
+	p = peer_of(c, id, id_len, uid);
 	if (!p)
-		p = peers_add(&c->peers, id, id_len, uid);
-	if (!p) {
-		c->refused++;
 		return;
-	}
 	if (r.error)
 		core_refuse(c, p, 0, EBADMSG, "not a packet");
 	else if (verb == DOOR_HELLO)
@@ -336,6 +364,7 @@ int core_turn_end(struct core *c, bool *ret_more)
 	if (commit(c) < 0)
 		return c->error;
 	c->turn_events = 0;
+	c->looked = false;
 	core_feed_tap(c);
 	*ret_more = core_feed_all(c);
 	return c->error;

@@ -20,6 +20,7 @@ struct core {
 	uint32_t turn_events;
 	bool turn_sync, turn_dirty;
 	bool closed; /* nothing published is taken */
+	bool looked; /* in this turn, which peers are gone */
 	char degraded_state[16], degraded_message[200];
 	struct core_retention retention;
 	int error;       /* of the journal in this turn: the turn is void */

@@ -33,6 +33,9 @@ static const char *const statements[S_COUNT] = {
 	[S_DID] = "SELECT seq FROM events WHERE did=?1 AND did<>0",
 	[S_SENDER_OF] = "SELECT number FROM senders WHERE sender=? AND incarnation=?",
 	[S_CURSOR_OF] = "SELECT seq FROM cursors WHERE name=?",
+	[S_CURSORS_OF_OTHERS] = "SELECT count(*) FROM cursors WHERE NOT own",
+	[S_CURSOR_FURTHEST] = "DELETE FROM cursors WHERE name=(SELECT name FROM cursors WHERE NOT "
+			      "own ORDER BY seq LIMIT 1)",
 	[S_READ] = "SELECT seq,rec,crc FROM events WHERE seq>? ORDER BY seq LIMIT ?",
 	[S_READ_ONE] = "SELECT seq,rec,crc FROM events WHERE seq=?",
 	[S_READ_LAST] = "SELECT seq,rec,crc FROM last WHERE key>=?1 AND key<?2 ORDER BY key",

@@ -19,7 +19,7 @@
 #include <unistd.h>
 #include "broker/crc32c.h"
 
-enum { CHECKPOINT_PAGES = 1000, SENDERS_MAX = 4096 };
+enum { CHECKPOINT_PAGES = 1000, SENDERS_MAX = 4096, OTHERS_CURSORS_MAX = 1024 };
 
 int journal_errno(int rc)
 {
@@ -179,11 +179,27 @@ int journal_set_sender(struct journal *j, const char *sender, uint64_t incarnati
 	return journal_step(s);
 }
 
+/* Strangers may name as many as they like: for a new one the one furthest behind goes. */
+static int make_room_for_cursor(struct journal *j, const char *cursor)
+{
+	sqlite3_stmt *s = journal_statement(j, S_CURSORS_OF_OTHERS);
+	uint64_t n = 0;
+	bool known;
+
+	journal_cursor(j, cursor, &known);
+	if (!known && sqlite3_step(s) == SQLITE_ROW)
+		n = (uint64_t)sqlite3_column_int64(s, 0);
+	sqlite3_reset(s);
+	return n < OTHERS_CURSORS_MAX ? 0 : journal_step(journal_statement(j, S_CURSOR_FURTHEST));
+}
+
 int journal_set_cursor(struct journal *j, const char *cursor, uint64_t seq, bool own)
 {
 	sqlite3_stmt *s = journal_statement(j, S_CURSOR);
 	int err = journal_turn_begin(j);
 
+	if (!err && !own)
+		err = make_room_for_cursor(j, cursor);
 	if (err)
 		return err;
 	journal_bind_text(s, 1, cursor);

@@ -14,7 +14,14 @@
 #include "broker/ballast.h"
 #include "broker/pinned.h"
 
-enum { TRIM_MS = 1000, TRIM_ROWS = 500, ROOM_MS = 1000, BALLAST_MS = 5000, PIN_MS = 60000 };
+enum {
+	TRIM_MS = 1000,
+	TRIM_ROWS = 500,
+	ROOM_MS = 1000,
+	BALLAST_MS = 5000,
+	PIN_MS = 60000,
+	SWEEP_MS = 3600 * 1000
+};
 #define PINNED_BYTES (UINT64_C(64) * 1024 * 1024)
 #define KEEP_AGE_MS  (UINT64_C(30) * 24 * 3600 * 1000)
 #define KEEP_BYTES   (UINT64_C(256) * 1024 * 1024)
@@ -28,11 +35,16 @@ static uint64_t wall_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static int sweep_after(struct upkeep *u, int trimmed)
+/* Also where nothing is old enough to go: each start of an actor leaves a sender. */
+static int sweep(struct upkeep *u, uint64_t now_ms, bool trimmed)
 {
-	int err = trimmed ? journal_commit(u->journal, false) : 0;
+	int err = 0;
 
-	err = err || !trimmed ? err : journal_sweep(u->journal);
+	if (trimmed || now_ms >= u->next_sweep_ms) {
+		err = journal_commit(u->journal, false);
+		err = err ? err : journal_sweep(u->journal);
+		u->next_sweep_ms = now_ms + SWEEP_MS;
+	}
 	return err ? err : journal_commit(u->journal, false);
 }
 
@@ -50,7 +62,7 @@ static int trim(struct upkeep *u, uint64_t now_ms)
 	if (n < 0)
 		return n;
 	u->next_trim_ms = n == TRIM_ROWS ? now_ms : now_ms + TRIM_MS;
-	return sweep_after(u, n);
+	return sweep(u, now_ms, n > 0);
 }
 
 /* --- a full disk --- */

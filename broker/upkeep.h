@@ -15,7 +15,7 @@ struct upkeep {
 	/* One line for the log. */
 	void (*say)(const char *level, const char *text, const char *more);
 	bool full, pinned, has_ballast;
-	uint64_t next_trim_ms, next_room_ms, next_ballast_ms, next_pin_ms;
+	uint64_t next_trim_ms, next_sweep_ms, next_room_ms, next_ballast_ms, next_pin_ms;
 };
 
 /* After each turn. 0, or an error that must end the broker. */
