@@ -55,6 +55,9 @@ static int trim(struct upkeep *u, uint64_t now_ms)
 	uint64_t age_ns = NS_OF_MS(keep.age_ms ? keep.age_ms : KEEP_AGE_MS), wall = wall_ns();
 	int n;
 
+	if (keep.age_ms != u->kept.age_ms || keep.bytes != u->kept.bytes)
+		u->next_trim_ms = now_ms;
+	u->kept = keep;
 	if (now_ms < u->next_trim_ms)
 		return 0;
 	n = journal_trim(u->journal, wall > age_ns ? wall - age_ns : 0,

@@ -14,6 +14,7 @@ struct upkeep {
 	const char *state_dir;
 	/* One line for the log. */
 	void (*say)(const char *level, const char *text, const char *more);
+	struct core_retention kept; /* what was asked for at the last look */
 	bool full, pinned, has_ballast;
 	uint64_t next_trim_ms, next_sweep_ms, next_room_ms, next_ballast_ms, next_pin_ms;
 };
