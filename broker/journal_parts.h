@@ -42,6 +42,7 @@ struct journal {
 	struct names names;
 	uint64_t epoch, head, committed;
 	bool in_turn, is_new_boot;
+	int64_t changes; /* rows ever changed by this connection, at the last commit */
 	int lock, wal, wal_pages;
 	int pinned_pages; /* of the WAL, that a reader kept from the last checkpoint */
 	char dir[PATH_MAX];

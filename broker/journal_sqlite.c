@@ -48,11 +48,37 @@ int journal_errno(int rc)
 	}
 }
 
+/* What the last failed call on the log or the database said; sqlite3_system_errno() has forgotten
+ * it by the time a commit was rolled back. */
+static int last_errno(sqlite3 *db)
+{
+	static const int files[] = {SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+	int os = 0;
+
+	for (size_t i = 0; i < sizeof files / sizeof *files && !os; i++) {
+		sqlite3_file *f = NULL;
+
+		sqlite3_file_control(db, "main", files[i], &f);
+		if (f && f->pMethods)
+			f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &os);
+	}
+	return os;
+}
+
+/* A write that the disk refused may pass; whatever else went wrong may not. */
+static int refused_or_broken(sqlite3 *db, int rc)
+{
+	int err = journal_errno(rc), os;
+
+	if (err != -EIO || sqlite3_extended_errcode(db) != SQLITE_IOERR_WRITE)
+		return err;
+	os = last_errno(db);
+	return os == EROFS ? -EROFS : os == EDQUOT || os == ENOSPC ? -ENOSPC : err;
+}
+
 int journal_run(struct journal *j, const char *sql)
 {
-	int err = journal_errno(sqlite3_exec(j->db, sql, NULL, NULL, NULL));
-
-	return err == -EIO && sqlite3_system_errno(j->db) == EDQUOT ? -ENOSPC : err;
+	return refused_or_broken(j->db, sqlite3_exec(j->db, sql, NULL, NULL, NULL));
 }
 
 sqlite3_stmt *journal_statement(struct journal *j, enum statement which)
@@ -63,10 +89,10 @@ sqlite3_stmt *journal_statement(struct journal *j, enum statement which)
 
 int journal_step(sqlite3_stmt *s)
 {
-	int rc = sqlite3_step(s);
+	int rc = sqlite3_step(s), err = refused_or_broken(sqlite3_db_handle(s), rc);
 
 	sqlite3_reset(s);
-	return journal_errno(rc);
+	return err;
 }
 
 void journal_bind_u64(sqlite3_stmt *s, int at, uint64_t v)
@@ -234,6 +260,16 @@ static int write_names(struct journal *j)
 	return 0;
 }
 
+/* Since the last turn; a look that found nothing to trim leaves nothing to sync. */
+static bool has_written(struct journal *j)
+{
+	int64_t changes = sqlite3_total_changes64(j->db);
+	bool written = changes != j->changes;
+
+	j->changes = changes;
+	return written;
+}
+
 int journal_commit(struct journal *j, bool sync)
 {
 	int err = 0;
@@ -249,11 +285,14 @@ int journal_commit(struct journal *j, bool sync)
 		return err;
 	j->in_turn = false;
 	j->committed = j->head;
+	if (!has_written(j))
+		return 0;
 	err = journal_open_wal(j);
 	if (err)
 		return err;
+	/* Whatever the reason: the turn is in the journal and may not be on the disk. */
 	if (sync)
-		return fdatasync(j->wal) < 0 ? -errno : 0;
+		return fdatasync(j->wal) < 0 ? -EIO : 0;
 	return journal_sync_soon(j);
 }
 
@@ -276,7 +315,8 @@ int journal_checkpoint(struct journal *j)
 
 	if (j->wal_pages < CHECKPOINT_PAGES)
 		return 0;
-	err = journal_errno(
+	err = refused_or_broken(
+		j->db,
 		sqlite3_wal_checkpoint_v2(j->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &done));
 	j->wal_pages = 0;
 	j->pinned_pages = !err && done < pages ? pages : 0;

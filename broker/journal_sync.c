@@ -36,7 +36,7 @@ static void *sync_now_and_then(void *arg)
 int journal_sync_soon(struct journal *j)
 {
 	if (!j->has_syncer && pthread_create(&j->syncer, NULL, sync_now_and_then, j) != 0)
-		return fdatasync(j->wal) < 0 ? -errno : 0;
+		return fdatasync(j->wal) < 0 ? -EIO : 0;
 	j->has_syncer = true;
 	pthread_mutex_lock(&j->mutex);
 	if (!j->unsynced) {
