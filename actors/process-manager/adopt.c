@@ -28,6 +28,11 @@ static void adopt_without_slot(struct adoption *q, struct deployment *d)
 {
 	struct manager *m = manager_of(q->a);
 
+	/* Sent on a connection that broke: it may yet be carried out, so it is not given up. */
+	if (d->start_sent) {
+		life_send_start(q->a, d);
+		return;
+	}
 	if (d->pid != MSG_NONE && m->os->lives(q->a, d))
 		return; /* watched by a pidfd of our own */
 	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE && d->spec) {
@@ -38,7 +43,7 @@ static void adopt_without_slot(struct adoption *q, struct deployment *d)
 		 */
 		d->arena_at = m->os->place_spec(q->a, d, &why, &status);
 		if (d->arena_at) {
-			m->os->start(q->a, d);
+			life_send_start(q->a, d);
 			return;
 		}
 	}
@@ -64,13 +69,18 @@ static void adopt_one(void *arg, struct deployment *d)
 		return;
 	}
 	d->arena_at = s->spec;
+	if (state == TREE_EXITED && d->exit_instance == d->instance) {
+		if (d->exit_number <= actor_acked(q->a))
+			manager_of(q->a)->os->confirm(q->a, d->instance);
+		return;
+	}
 	if (state == TREE_EXITED) {
 		life_exited(q->a, d, s);
 		return;
 	}
-	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE)
-		manager_of(q->a)->os->start(q->a, d); /* same number: answered with what is there */
-	else if (d->status == PROCESS_STOPPING && !manager_of(q->a)->resumed) {
+	if (d->pid == MSG_NONE && (d->status == PROCESS_STARTING || manager_of(q->a)->resumed)) {
+		life_send_start(q->a, d); /* same number: answered with what is there */
+	} else if (d->status == PROCESS_STOPPING && !manager_of(q->a)->resumed) {
 		d->status = PROCESS_RUNNING;
 		d->pid = atomic_load(&s->pid);
 		life_stop(q->a, d, (double)__builtin_nan(""), false);

@@ -191,14 +191,25 @@ void life_start(struct actor *a, struct deployment *d)
 		m->starting[m->n_starting++] = d;
 }
 
+void life_send_start(struct actor *a, struct deployment *d)
+{
+	d->start_sent = true;
+	manager_of(a)->os->start(a, d);
+}
+
 void life_started(struct actor *a, struct deployment *d, int64_t pid, uint64_t start_ticks)
 {
 	const char *ready = d->spec && d->spec->ready ? d->spec->ready : "exec";
 
-	if (d->status != PROCESS_STARTING || d->pid != MSG_NONE)
+	d->start_sent = false;
+	if (!process_is_alive(d->status) || d->pid != MSG_NONE || d->exit_instance == d->instance)
 		return;
 	d->pid = pid;
 	d->start_ticks = start_ticks;
+	if (d->status == PROCESS_STOPPING) { /* the stop came while it was being started */
+		manager_of(a)->os->signal(a, d, 9, true);
+		return;
+	}
 	if (strcmp(ready, "notify") != 0) {
 		life_ready(a, d);
 		return;
@@ -329,7 +340,8 @@ void life_stop(struct actor *a, struct deployment *d, double timeout_s, bool for
 void life_swept(struct actor *a, struct deployment *d, const int64_t *left, uint32_t n_left)
 {
 	d->sweep_wanted = false;
-	if (d->status != PROCESS_STOPPING || d->pid != MSG_NONE)
+	/* A start that was sent may still be carried out: its answer goes on. */
+	if (d->status != PROCESS_STOPPING || d->pid != MSG_NONE || d->start_sent)
 		return;
 	if (n_left == 0) {
 		stopped(a, d, NULL, 0);
@@ -407,6 +419,7 @@ static void settle_exit(struct actor *a, struct deployment *d, const struct exit
 	bool was_starting = d->status == PROCESS_STARTING;
 
 	actor_timer_cancel(a, &d->timer);
+	d->start_sent = false;
 	d->pid = MSG_NONE;
 	d->exit_code = e->exit_code;
 	d->signal = e->signal;
@@ -486,7 +499,7 @@ void life_acked(struct actor *a, uint64_t number)
 		}
 		d->start_number = 0;
 		if (d->status == PROCESS_STARTING || d->status == PROCESS_STOPPING)
-			m->os->start(a, d);
+			life_send_start(a, d);
 	}
 	m->n_starting = kept;
 	kept = 0;

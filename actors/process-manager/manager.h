@@ -52,6 +52,7 @@ struct deployment {
 	uint64_t arena_at;     /* offset of the running generation's spec, 0: none */
 	uint64_t start_number; /* own number of process.starting, 0: not waiting for its
 				  acknowledgement */
+	bool start_sent;       /* lops-init was asked to start it, and has not answered */
 	uint64_t exit_number;  /* own number of process.exited: confirmed when acknowledged */
 	uint64_t exit_instance;
 	double stop_timeout;      /* of the stop under way */
@@ -120,6 +121,7 @@ void deployment_each(struct manager *m, void (*fn)(void *arg, struct deployment 
 void life_start(struct actor *a, struct deployment *d);
 void life_stop(struct actor *a, struct deployment *d, double timeout_s, bool force);
 void life_delete(struct actor *a, struct deployment *d, const char *reason);
+void life_send_start(struct actor *a, struct deployment *d);
 void life_started(struct actor *a, struct deployment *d, int64_t pid, uint64_t start_ticks);
 void life_ready(struct actor *a, struct deployment *d);
 void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *s);

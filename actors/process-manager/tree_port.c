@@ -308,13 +308,7 @@ static void on_start_answer(struct actor *a, const struct tree_item *item)
 	if (item->pid > 0) {
 		if (proc_read(item->pid, &f))
 			d->ppid = f.ppid;
-		if (d->status == PROCESS_STOPPING && d->pid == MSG_NONE) {
-			d->pid = item->pid; /* a stop came while it was being started */
-			d->start_ticks = f.start_ticks;
-			manager_of(a)->os->signal(a, d, 9, true);
-		} else {
-			life_started(a, d, item->pid, f.start_ticks);
-		}
+		life_started(a, d, item->pid, f.start_ticks);
 		look_at_slot(a, item->slot);
 	}
 }
