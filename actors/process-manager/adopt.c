@@ -130,10 +130,17 @@ static void adopt_old_boot(void *arg, struct deployment *d)
 		life_exited_unknown(arg, d, "ended with the machine's last boot");
 }
 
+static void forget_cut_off(void *arg, struct deployment *d)
+{
+	(void)arg;
+	d->n_cut_off = 0;
+}
+
 void adopt_resumed(struct actor *a)
 {
 	struct adoption q = {.a = a, .table = manager_of(a)->table};
 
+	deployment_each(manager_of(a), forget_cut_off, NULL);
 	deployment_each(manager_of(a), adopt_one, &q);
 	deployment_each(manager_of(a), adopt_half_stopped, &q);
 	confirm_leftovers(a, q.table);

@@ -81,12 +81,24 @@ void deployment_remove(struct actor *a, struct deployment *d)
 	*at = d->next;
 	m->n--;
 	free(d->spec);
+	free(d->cut_off);
 	free(d);
 }
 
 static const char *or_null(const char *text)
 {
 	return text[0] ? text : NULL;
+}
+
+/* Those of before a crash until they are taken up again, then those that wait. */
+static struct msg_i64s commands_of(const struct deployment *d)
+{
+	static int64_t seqs[JOBS_WAITING_MAX];
+	uint32_t n = jobs_waiting(d, seqs, JOBS_WAITING_MAX);
+
+	for (uint32_t i = 0; i < d->n_cut_off && n < JOBS_WAITING_MAX; i++)
+		seqs[n++] = d->cut_off[i];
+	return (struct msg_i64s){.items = seqs, .count = n};
 }
 
 void deployment_record(const struct deployment *d, struct process_record *ret_r)
@@ -117,6 +129,7 @@ void deployment_record(const struct deployment *d, struct process_record *ret_r)
 	ret_r->handled_seq = d->handled_seq;
 	ret_r->command_seq = d->command_seq;
 	ret_r->command_verb = d->command_verb;
+	ret_r->commands = commands_of(d);
 	ret_r->streams = d->streams;
 	if (!s)
 		return;
@@ -162,6 +175,13 @@ void deployment_load(struct actor *a, const struct process_record *r)
 	d->restarts = r->restarts;
 	d->handled_seq = r->handled_seq;
 	d->command_seq = r->command_seq;
+	free(d->cut_off);
+	d->n_cut_off = r->commands.count;
+	d->cut_off = malloc((r->commands.count + 1) * sizeof *d->cut_off);
+	if (!d->cut_off)
+		abort();
+	if (r->commands.count)
+		memcpy(d->cut_off, r->commands.items, r->commands.count * sizeof *d->cut_off);
 	d->streams = r->streams ? r->streams : d->streams;
 	actor_unique_above(a, r->instance);
 }

@@ -234,6 +234,7 @@ void jobs_settle(struct actor *a, struct deployment *d, int status, const char *
 	d->is_create = false;
 	d->command_seq = 0;
 	d->command_verb = NULL;
+	d->n_cut_off = 0;
 	for (; w; w = next) {
 		next = w->next;
 		w->job->waiting--;
@@ -281,6 +282,41 @@ static bool is_new_for(const struct job *j, const struct deployment *d)
 	return d->handled_seq < j->seq || (d->handled_seq == j->seq && d->command_seq == j->seq);
 }
 
+uint32_t jobs_waiting(const struct deployment *d, int64_t *ret_seqs, uint32_t max)
+{
+	uint32_t n = 0;
+
+	for (const struct waiter *w = d->waiters; w && n < max; w = w->next)
+		ret_seqs[n++] = (int64_t)w->job->seq;
+	return n;
+}
+
+/* Whether it waited for the deployment when our last life ended, though others came after it. */
+static bool was_waiting(const struct job *j, const struct deployment *d)
+{
+	for (uint32_t i = 0; i < d->n_cut_off; i++)
+		if (d->cut_off[i] == (int64_t)j->seq)
+			return true;
+	return false;
+}
+
+/* What waits for a deployment stands in its record, and there is an end to that. */
+static bool is_crowded(struct job *j, const struct deployment *d)
+{
+	int64_t seqs[JOBS_WAITING_MAX];
+
+	if (jobs_waiting(d, seqs, JOBS_WAITING_MAX) < JOBS_WAITING_MAX)
+		return false;
+	outcome(j, d->id, 7, "too many commands wait for it already; try again");
+	return true;
+}
+
+/* Nothing else is said of the deployment now, and a crash of ours must not lose the command. */
+static void say_waiting(struct actor *a, struct deployment *d)
+{
+	life_changed(a, d, "commands");
+}
+
 static void take_up(const struct job *j, struct deployment *d)
 {
 	d->handled_seq = j->seq;
@@ -305,7 +341,12 @@ static void unknown(struct job *j, const char *id)
 
 static void start_one(struct actor *a, struct job *j, struct deployment *d)
 {
-	if (!is_new_for(j, d))
+	if (!is_new_for(j, d)) {
+		if (was_waiting(j, d) && d->status != PROCESS_RUNNING)
+			wait_for(j, d, true, false);
+		return;
+	}
+	if (is_crowded(j, d))
 		return;
 	if (d->status == PROCESS_RUNNING) {
 		d->handled_seq = j->seq;
@@ -318,17 +359,24 @@ static void start_one(struct actor *a, struct job *j, struct deployment *d)
 	take_up(j, d);
 	wait_for(j, d, true, false);
 	d->wants_run = true;
-	if (process_rule(d->status, PROCESS_IN_START).action == PROCESS_DO_SPAWN)
+	if (process_rule(d->status, PROCESS_IN_START).action == PROCESS_DO_SPAWN) {
 		life_start(a, d);
-	else if (d->status == PROCESS_STOPPING)
-		d->start_after_stop = true;
+		return;
+	}
+	d->start_after_stop = d->status == PROCESS_STOPPING;
+	say_waiting(a, d);
 }
 
 static void stop_one(struct actor *a, struct job *j, struct deployment *d, bool keep_intent)
 {
-	bool changes = d->wants_run && !keep_intent;
+	bool changes = d->wants_run && !keep_intent, stops = d->status == PROCESS_STOPPING;
 
-	if (!is_new_for(j, d))
+	if (!is_new_for(j, d)) {
+		if (was_waiting(j, d))
+			wait_for(j, d, false, false);
+		return;
+	}
+	if (is_crowded(j, d))
 		return;
 	if (!process_is_alive(d->status)) {
 		d->handled_seq = j->seq;
@@ -347,24 +395,29 @@ static void stop_one(struct actor *a, struct job *j, struct deployment *d, bool 
 	take_up(j, d);
 	wait_for(j, d, false, false);
 	life_stop(a, d, j->timeout_s, j->force);
+	if (stops)
+		say_waiting(a, d);
 }
 
 static void restart_one(struct actor *a, struct job *j, struct deployment *d)
 {
-	bool was_stopped = d->handled_seq == j->seq && d->status == PROCESS_STARTING;
+	bool was_stopped = d->handled_seq == j->seq && d->status <= PROCESS_RUNNING,
+	     stops = d->status == PROCESS_STOPPING;
 
-	if (!is_new_for(j, d))
-		return;
 	/* Cut off by our own death in its second half: the start goes on. */
-	if (was_stopped || !process_is_alive(d->status)) {
+	if (!is_new_for(j, d) || was_stopped || !process_is_alive(d->status)) {
 		start_one(a, j, d);
 		return;
 	}
+	if (is_crowded(j, d))
+		return;
 	take_up(j, d);
 	d->wants_run = true;
 	wait_for(j, d, true, false);
 	life_stop(a, d, j->timeout_s, false);
 	d->start_after_stop = true;
+	if (stops)
+		say_waiting(a, d);
 }
 
 static void queue_next(struct actor *a, struct job *j)
@@ -398,6 +451,12 @@ static void end_taking(struct actor *a, struct job *j)
 	job_check(a, j);
 }
 
+/* One of which only the spec reached the journal is not there yet. */
+static bool is_there(const struct deployment *d)
+{
+	return d && d->handled_seq;
+}
+
 static const char *check_put(const struct do_deployment_put *c, const struct deployment *d,
 			     const struct job *j, int *ret_status)
 {
@@ -410,11 +469,11 @@ static const char *check_put(const struct do_deployment_put *c, const struct dep
 		return text;
 	}
 	*ret_status = 6;
-	if (strcmp(c->mode, "create") == 0 && d && d->handled_seq != j->seq) {
+	if (strcmp(c->mode, "create") == 0 && is_there(d) && d->handled_seq != j->seq) {
 		snprintf(text, sizeof text, "the name %s is taken", c->spec.deployment_id);
 		return text;
 	}
-	if (strcmp(c->mode, "set") == 0 && !d) {
+	if (strcmp(c->mode, "set") == 0 && !is_there(d)) {
 		*ret_status = 4;
 		snprintf(text, sizeof text, "no deployment is named %s", c->spec.deployment_id);
 		return text;
@@ -437,12 +496,19 @@ static void say_spec(struct actor *a, struct deployment *d)
 	publish_spec_set(a, PUBLISH_TO(d->id), &e);
 }
 
+static void put_started(struct actor *a, struct deployment *d)
+{
+	if (process_rule(d->status, PROCESS_IN_START).action == PROCESS_DO_SPAWN)
+		life_start(a, d);
+	forget_if_marked(a, d, "could not be started");
+}
+
 static void put(struct actor *a, struct job *j, struct deployment *d,
 		const struct do_deployment_put *c)
 {
-	bool is_new = !d;
+	bool is_new = !is_there(d);
 
-	if (is_new)
+	if (!d)
 		d = deployment_add(manager_of(a), c->spec.deployment_id);
 	else if (d->port != MSG_NONE && d->spec && d->spec->port != c->spec.port &&
 		 !process_is_alive(d->status))
@@ -455,19 +521,18 @@ static void put(struct actor *a, struct job *j, struct deployment *d,
 	d->handled_seq = j->seq;
 	if (is_new && c->spec.autostart)
 		d->wants_run = true;
+	if (c->start) {
+		take_up(j, d);
+		wait_for(j, d, true, false);
+	}
 	say_spec(a, d);
 	if (is_new)
 		life_say(a, d, &MSG_deployment_created);
 	else
 		life_changed(a, d, "spec");
-	if (!c->start)
-		return;
-	take_up(j, d);
-	d->is_create = is_new;
-	wait_for(j, d, true, false);
-	if (process_rule(d->status, PROCESS_IN_START).action == PROCESS_DO_SPAWN)
-		life_start(a, d);
-	forget_if_marked(a, d, "could not be started");
+	d->is_create = c->start && is_new;
+	if (c->start)
+		put_started(a, d);
 }
 
 void on_deployment_put(struct actor *a, const struct event *ev, const struct do_deployment_put *c)
@@ -482,13 +547,16 @@ void on_deployment_put(struct actor *a, const struct event *ev, const struct do_
 	why = check_put(c, d, j, &status);
 	if (why) {
 		refuse(a, j, status, why);
-	} else if (!d || d->handled_seq < j->seq) {
+	} else if (!is_there(d) || d->handled_seq < j->seq) {
 		say_accepted(a, j, NULL);
 		put(a, j, d, c);
-	} else if (d->command_seq == j->seq && d->status == PROCESS_STARTING) {
+	} else if (d->status != PROCESS_RUNNING &&
+		   (d->command_seq == j->seq || was_waiting(j, d))) {
 		/* Cut off by our own death: its start goes on. */
 		d->is_create = strcmp(c->mode, "create") == 0 && d->pid == MSG_NONE;
 		wait_for(j, d, true, false);
+		if (d->command_seq == j->seq)
+			put_started(a, d);
 	}
 	end_taking(a, j);
 }
@@ -505,7 +573,9 @@ void on_deployment_delete(struct actor *a, const struct event *ev,
 		struct deployment *d = deployment_find(manager_of(a), id);
 
 		/* Gone: what was asked for. Another of its name came after: not what was meant. */
-		if (!d || d->handled_seq > j->seq)
+		if (d && was_waiting(j, d))
+			wait_for(j, d, false, true);
+		if (!d || d->handled_seq > j->seq || was_waiting(j, d))
 			continue;
 		if (!process_is_alive(d->status)) {
 			life_delete(a, d, "asked for");
@@ -720,30 +790,43 @@ static void found(struct actor *a, void *arg, const struct event *ev)
 
 struct cut_off {
 	uint64_t *seqs;
-	uint32_t n;
+	uint32_t n, cap;
 };
 
 static void note_cut_off(void *arg, struct deployment *d)
 {
 	struct cut_off *c = arg;
 
-	for (uint32_t i = 0; i < c->n; i++)
-		if (c->seqs[i] == d->command_seq)
-			return;
-	if (d->command_seq)
-		c->seqs[c->n++] = d->command_seq;
+	if (c->n + d->n_cut_off > c->cap) {
+		c->cap = 2 * (c->n + d->n_cut_off);
+		c->seqs = realloc(c->seqs, c->cap * sizeof *c->seqs);
+		if (!c->seqs)
+			abort();
+	}
+	for (uint32_t i = 0; i < d->n_cut_off; i++)
+		c->seqs[c->n++] = (uint64_t)d->cut_off[i];
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
 }
 
 void jobs_resume(struct actor *a)
 {
 	struct manager *m = manager_of(a);
-	struct cut_off c = {.seqs = calloc(m->n + 1, sizeof *c.seqs)};
+	struct cut_off c = {0};
 
-	if (!c.seqs)
-		abort();
 	deployment_each(m, note_cut_off, &c);
-	m->n_resuming = c.n;
-	for (uint32_t i = 0; i < c.n; i++)
+	if (c.n)
+		qsort(c.seqs, c.n, sizeof *c.seqs, by_seq);
+	for (uint32_t i = 0; i < c.n; i++) {
+		if (i && c.seqs[i] == c.seqs[i - 1])
+			continue;
+		m->n_resuming++;
 		actor_get_by_seq(a, c.seqs[i], found, NULL);
+	}
 	free(c.seqs);
 }

@@ -48,6 +48,8 @@ struct deployment {
 	char status_text[120];
 	uint64_t restarts, handled_seq, command_seq;
 	const char *command_verb; /* static text */
+	int64_t *cut_off;         /* commands that waited for it when our last life ended */
+	uint32_t n_cut_off;
 	uint64_t streams;
 	uint64_t arena_at;     /* offset of the running generation's spec, 0: none */
 	uint64_t start_number; /* own number of process.starting, 0: not waiting for its
@@ -83,7 +85,7 @@ struct tree_os {
 	bool (*lives)(struct actor *a, struct deployment *d); /* by pid, start ticks and boot */
 };
 
-enum { HASH = 4096 };
+enum { HASH = 4096, JOBS_WAITING_MAX = 256 };
 
 struct manager {
 	struct deployment *by_id[HASH];
@@ -152,6 +154,8 @@ void jobs_expect(struct job *j);
 void jobs_came_to(struct actor *a, struct job *j, const char *id, int status, const char *message);
 /* Half-done commands of before a crash: looked up, taken up again, then adopt_resumed(). */
 void jobs_resume(struct actor *a);
+/* The commands that wait for the deployment; how many. */
+uint32_t jobs_waiting(const struct deployment *d, int64_t *ret_seqs, uint32_t max);
 void jobs_done(struct manager *m);
 
 /* --- reload.c --- */

@@ -40,9 +40,8 @@ static void on_spec_set(struct actor *a, const struct event *ev, const struct sp
 	d = deployment_find(manager_of(a), e->spec.deployment_id);
 	d = d ? d : deployment_add(manager_of(a), e->spec.deployment_id);
 	free(d->spec);
+	/* Its generation is the record's: one that is newer was cut off and is said again. */
 	d->spec = msg_body_copy(&REC_deployment_spec, &e->spec);
-	if (d->generation < e->generation)
-		d->generation = e->generation;
 }
 
 static int init(struct actor *a)
