@@ -44,12 +44,25 @@ struct job {
 	bool force;
 };
 
+static int by_seq(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* NULL: it was cut off and is taken up already, and comes through the cursor once more. */
 static struct job *job_new(struct actor *a, const struct event *ev, enum verb verb,
 			   const char *request)
 {
 	struct manager *m = manager_of(a);
-	struct job *j = calloc(1, sizeof *j);
+	struct job *j;
 
+	if (m->resumed && m->n_taken_again &&
+	    bsearch(&ev->header.seq, m->taken_again, m->n_taken_again, sizeof *m->taken_again,
+		    by_seq))
+		return NULL;
+	j = calloc(1, sizeof *j);
 	if (!j)
 		abort();
 	j->verb = verb;
@@ -85,6 +98,7 @@ void jobs_done(struct manager *m)
 {
 	while (m->jobs)
 		job_free(m, m->jobs);
+	free(m->taken_again);
 }
 
 static void say_accepted(struct actor *a, const struct job *j, const struct msg_strs *ids)
@@ -542,6 +556,8 @@ void on_deployment_put(struct actor *a, const struct event *ev, const struct do_
 	int status;
 	const char *why;
 
+	if (!j)
+		return;
 	j->quiet = c->quiet;
 	j->patience = c->wait ? JOB_HELD : JOB_EXEC;
 	why = check_put(c, d, j, &status);
@@ -567,6 +583,8 @@ void on_deployment_delete(struct actor *a, const struct event *ev,
 	struct job *j = job_new(a, ev, VERB_DELETE, c->request);
 	char text[200];
 
+	if (!j)
+		return;
 	say_accepted(a, j, &c->deployments);
 	for (uint32_t i = 0; i < c->deployments.count; i++) {
 		const char *id = c->deployments.items[i];
@@ -619,6 +637,8 @@ void on_process_start(struct actor *a, const struct event *ev, const struct do_p
 		struct job *j;
 	} q = {.a = a, .j = j};
 
+	if (!j)
+		return;
 	j->patience = c->set_start ? JOB_READY : c->wait ? JOB_HELD : JOB_EXEC;
 	say_accepted(a, j, &c->deployments);
 	if (c->set_start && c->deployments.count == 0)
@@ -638,6 +658,8 @@ void on_process_stop(struct actor *a, const struct event *ev, const struct do_pr
 {
 	struct job *j = job_new(a, ev, VERB_STOP, c->request);
 
+	if (!j)
+		return;
 	j->timeout_s = c->timeout_seconds;
 	j->force = c->force;
 	say_accepted(a, j, &c->deployments);
@@ -656,6 +678,8 @@ void on_process_restart(struct actor *a, const struct event *ev, const struct do
 {
 	struct job *j = job_new(a, ev, VERB_RESTART, c->request);
 
+	if (!j)
+		return;
 	j->timeout_s = c->timeout_seconds;
 	j->patience = JOB_READY;
 	say_accepted(a, j, &c->deployments);
@@ -705,6 +729,8 @@ void on_process_signal(struct actor *a, const struct event *ev, const struct do_
 {
 	struct job *j = job_new(a, ev, VERB_SIGNAL, c->request);
 
+	if (!j)
+		return;
 	say_accepted(a, j, &c->deployments);
 	for (uint32_t i = 0; i < c->deployments.count; i++) {
 		struct deployment *d = deployment_find(manager_of(a), c->deployments.items[i]);
@@ -739,6 +765,8 @@ void on_process_reload(struct actor *a, const struct event *ev, const struct do_
 {
 	struct job *j = job_new(a, ev, VERB_RELOAD, c->request);
 
+	if (!j)
+		return;
 	say_accepted(a, j, &c->deployments);
 	for (uint32_t i = 0; i < c->deployments.count; i++) {
 		struct deployment *d = deployment_find(manager_of(a), c->deployments.items[i]);
@@ -807,13 +835,6 @@ static void note_cut_off(void *arg, struct deployment *d)
 		c->seqs[c->n++] = (uint64_t)d->cut_off[i];
 }
 
-static int by_seq(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 void jobs_resume(struct actor *a)
 {
 	struct manager *m = manager_of(a);
@@ -822,11 +843,11 @@ void jobs_resume(struct actor *a)
 	deployment_each(m, note_cut_off, &c);
 	if (c.n)
 		qsort(c.seqs, c.n, sizeof *c.seqs, by_seq);
-	for (uint32_t i = 0; i < c.n; i++) {
-		if (i && c.seqs[i] == c.seqs[i - 1])
-			continue;
-		m->n_resuming++;
-		actor_get_by_seq(a, c.seqs[i], found, NULL);
-	}
-	free(c.seqs);
+	for (uint32_t i = 0; i < c.n; i++)
+		if (m->n_resuming == 0 || c.seqs[i] != c.seqs[m->n_resuming - 1])
+			c.seqs[m->n_resuming++] = c.seqs[i];
+	m->taken_again = c.seqs;
+	m->n_taken_again = m->n_resuming;
+	for (uint32_t i = 0; i < m->n_taken_again; i++)
+		actor_get_by_seq(a, m->taken_again[i], found, NULL);
 }

@@ -467,8 +467,11 @@ void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *
 		spec_explain(d, stage_error >> 16, (int)(stage_error & 0xffff), d->reason,
 			     sizeof d->reason);
 		how = TREE_HOW_NEVER;
-	} else if (!(d->status == PROCESS_STARTING && d->killed)) {
-		set_reason(d, e.reason);
+	} else {
+		if (!(d->status == PROCESS_STARTING && d->killed))
+			set_reason(d, e.reason);
+		if (d->status == PROCESS_STARTING) /* it was executed, and nobody said so */
+			jobs_reached(a, d, JOB_EXEC);
 	}
 	settle_exit(a, d, &e, hows[how]);
 }

@@ -93,10 +93,12 @@ struct manager {
 	struct job *jobs;
 	struct reload *reloads;
 	const struct tree_os *os;
-	bool loaded;                    /* last values are; with the table: commands are taken up */
-	bool resuming, resumed;         /* what a crash of ours cut off is, was taken up again */
-	uint32_t n_resuming;            /* commands of it that are still being looked up */
-	const struct tree_table *table; /* of lops-init, NULL: not seen yet */
+	bool loaded;            /* last values are; with the table: commands are taken up */
+	bool resuming, resumed; /* what a crash of ours cut off is, was taken up again */
+	uint32_t n_resuming;    /* commands of it that are still being looked up */
+	uint64_t *taken_again;  /* those commands, in order */
+	uint32_t n_taken_again;
+	const struct tree_table *table;          /* of lops-init, NULL: not seen yet */
 	struct deployment *starting[TREE_SLOTS]; /* wait for their acknowledgement */
 	uint32_t n_starting;
 	struct deployment *exiting[TREE_SLOTS]; /* wait for process.exited's acknowledgement */
