@@ -263,7 +263,8 @@ static void commit_settled(struct bus_client *c)
 		done++;
 	if (!done || !c->welcomed)
 		return;
-	send_commit(c, c->commits[done - 1].seq);
+	c->committed_seq = c->commits[done - 1].seq;
+	send_commit(c, c->committed_seq);
 	c->n_commits -= done;
 	memmove(c->commits, c->commits + done, c->n_commits * sizeof *c->commits);
 }
@@ -339,6 +340,10 @@ static int on_welcome(struct bus_client *c, struct door_reader *r)
 	c->owner.welcomed(c->owner.arg, epoch, head);
 	send_retain(c);
 	subscribe_all(c);
+	/* The last one may have been lost, and what is said next must not be older than it. */
+	if (c->committed_seq)
+		send_commit(c, c->committed_seq);
+	commit_settled(c);
 	/* Whoever asks about what it has published asks after it. */
 	bus_client_flush(c);
 	for (struct bus_request *q = c->requests; q; q = q->next)

@@ -61,6 +61,7 @@ struct bus_client {
 	uint32_t owed[3];                /* bytes received and not yet given back, by sub */
 	struct bus_commit commits[64];
 	uint32_t n_commits;
+	uint64_t committed_seq; /* the last one sent */
 	struct bus_request *requests;
 	uint64_t next_request;
 	uint64_t retain_age_ms, retain_bytes; /* asked for at each welcome; 0: nothing to ask */
