@@ -84,6 +84,8 @@ static void adopt_one(void *arg, struct deployment *d)
 		d->status = PROCESS_RUNNING;
 		d->pid = atomic_load(&s->pid);
 		life_stop(q->a, d, (double)__builtin_nan(""), false);
+	} else if (d->status == PROCESS_STARTING) {
+		life_awaits_ready(q->a, d);
 	}
 }
 

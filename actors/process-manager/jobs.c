@@ -265,16 +265,30 @@ void jobs_settle(struct actor *a, struct deployment *d, int status, const char *
 	actor_set_cause(a, cause);
 }
 
-void jobs_reached(struct actor *a, struct deployment *d, enum job_patience reached)
+typedef bool is_answered_fn(const struct waiter *w, enum job_patience reached);
+
+static bool has_run(const struct waiter *w, enum job_patience reached)
+{
+	return w->for_running && w->patience <= reached;
+}
+
+static bool has_stopped(const struct waiter *w, enum job_patience reached)
+{
+	(void)reached;
+	return !w->for_running && !w->for_delete;
+}
+
+/* Answers those for whom it is enough; the others go on waiting. */
+static void answer_some(struct actor *a, struct deployment *d, is_answered_fn *is_answered,
+			enum job_patience reached)
 {
 	struct waiter **at = &d->waiters;
 	uint64_t cause = actor_cause(a);
 
-	d->is_create = false; /* it was executed: whatever comes of it, it stays */
 	while (*at) {
 		struct waiter *w = *at;
 
-		if (!w->for_running || w->patience > reached) {
+		if (!is_answered(w, reached)) {
 			at = &w->next;
 			continue;
 		}
@@ -288,6 +302,17 @@ void jobs_reached(struct actor *a, struct deployment *d, enum job_patience reach
 		d->command_verb = NULL;
 	}
 	actor_set_cause(a, cause);
+}
+
+void jobs_reached(struct actor *a, struct deployment *d, enum job_patience reached)
+{
+	d->is_create = false; /* it was executed: whatever comes of it, it stays */
+	answer_some(a, d, has_run, reached);
+}
+
+void jobs_stopped(struct actor *a, struct deployment *d)
+{
+	answer_some(a, d, has_stopped, JOB_EXEC);
 }
 
 /* Whether this command is still to be applied: not by an earlier life of ours, unless cut off. */
@@ -386,7 +411,7 @@ static void stop_one(struct actor *a, struct job *j, struct deployment *d, bool 
 	bool changes = d->wants_run && !keep_intent, stops = d->status == PROCESS_STOPPING;
 
 	if (!is_new_for(j, d)) {
-		if (was_waiting(j, d))
+		if (was_waiting(j, d) && stops)
 			wait_for(j, d, false, false);
 		return;
 	}
@@ -591,7 +616,7 @@ void on_deployment_delete(struct actor *a, const struct event *ev,
 		struct deployment *d = deployment_find(manager_of(a), id);
 
 		/* Gone: what was asked for. Another of its name came after: not what was meant. */
-		if (d && was_waiting(j, d))
+		if (d && was_waiting(j, d) && d->status == PROCESS_STOPPING)
 			wait_for(j, d, false, true);
 		if (!d || d->handled_seq > j->seq || was_waiting(j, d))
 			continue;

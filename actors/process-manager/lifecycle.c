@@ -197,6 +197,14 @@ void life_send_start(struct actor *a, struct deployment *d)
 	manager_of(a)->os->start(a, d);
 }
 
+void life_awaits_ready(struct actor *a, struct deployment *d)
+{
+	bool is_set = d->spec && !isnan(d->spec->start_timeout_seconds);
+
+	if (!d->timer.due_ms)
+		arm(a, d, is_set ? d->spec->start_timeout_seconds : 90);
+}
+
 void life_started(struct actor *a, struct deployment *d, int64_t pid, uint64_t start_ticks)
 {
 	const char *ready = d->spec && d->spec->ready ? d->spec->ready : "exec";
@@ -215,9 +223,7 @@ void life_started(struct actor *a, struct deployment *d, int64_t pid, uint64_t s
 		return;
 	}
 	jobs_reached(a, d, JOB_EXEC);
-	arm(a, d,
-	    d->spec && !isnan(d->spec->start_timeout_seconds) ? d->spec->start_timeout_seconds
-							      : 90);
+	life_awaits_ready(a, d);
 	life_changed(a, d, "pid");
 }
 
@@ -253,7 +259,7 @@ static void stopped(struct actor *a, struct deployment *d, const int64_t *left, 
 {
 	struct process_stopped e;
 	struct publish to = transition(d, "stopped");
-	bool again = d->start_after_stop;
+	bool again = d->start_after_stop && !n_left;
 	char why[200] = "";
 
 	actor_timer_cancel(a, &d->timer);
@@ -262,7 +268,9 @@ static void stopped(struct actor *a, struct deployment *d, const int64_t *left, 
 		snprintf(why, sizeof why,
 			 "%u processes of %s could not be stopped, the first is %lld", n_left,
 			 d->id, (long long)left[0]);
-	if (!again)
+	if (again)
+		jobs_stopped(a, d);
+	else
 		jobs_settle(a, d, n_left ? 1 : 0, n_left ? why : NULL);
 	msg_body_init(&MSG_process_stopped.body, &e);
 	deployment_record(d, &e.process);
@@ -282,7 +290,7 @@ static void stopped(struct actor *a, struct deployment *d, const int64_t *left, 
 	}
 	if (d->deleted && d->exit_number <= actor_acked(a))
 		life_delete(a, d, "asked for");
-	else if (again && !n_left)
+	else if (again)
 		life_start(a, d);
 }
 
@@ -368,7 +376,9 @@ static void on_timer(struct actor *a, struct actor_timer *t)
 		d->killed = true;
 		manager_of(a)->os->signal(a, d, 9, true);
 	} else if (d->status == PROCESS_RUNNING) {
+		actor_set_cause(a, d->handled_seq);
 		jobs_settle(a, d, 0, NULL);
+		life_changed(a, d, "commands"); /* nobody waits any more */
 	} else if (d->status == PROCESS_STOPPING) {
 		kill_tree(a, d);
 		if (d->pid != MSG_NONE && !d->timer.due_ms)

@@ -128,6 +128,7 @@ void life_delete(struct actor *a, struct deployment *d, const char *reason);
 void life_send_start(struct actor *a, struct deployment *d);
 void life_started(struct actor *a, struct deployment *d, int64_t pid, uint64_t start_ticks);
 void life_ready(struct actor *a, struct deployment *d);
+void life_awaits_ready(struct actor *a, struct deployment *d); /* within its start timeout */
 void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *s);
 void life_exited_unknown(struct actor *a, struct deployment *d, const char *why);
 void life_acked(struct actor *a, uint64_t number);
@@ -150,6 +151,8 @@ void on_process_signal(struct actor *a, const struct event *ev, const struct do_
 void jobs_settle(struct actor *a, struct deployment *d, int status, const char *message);
 /* A start came so far: those whom that is enough for are answered. */
 void jobs_reached(struct actor *a, struct deployment *d, enum job_patience reached);
+/* It is started again at once: those who waited for its end are answered. */
+void jobs_stopped(struct actor *a, struct deployment *d);
 void jobs_note(struct actor *a, struct deployment *d, const char *note);
 /* The job waits for something of its own about the deployment, then is told what it came to. */
 void jobs_expect(struct job *j);
