@@ -23,6 +23,17 @@ static const struct tree_slot *slot_of(const struct tree_table *t, uint64_t inst
 	return NULL;
 }
 
+/* It lives: what we would be waiting for is begun again. */
+static void go_on(struct adoption *q, struct deployment *d)
+{
+	if (d->status == PROCESS_STARTING) {
+		life_awaits_ready(q->a, d);
+	} else if (d->status == PROCESS_STOPPING && !manager_of(q->a)->resumed) {
+		d->status = PROCESS_RUNNING;
+		life_stop(q->a, d, (double)__builtin_nan(""), false);
+	}
+}
+
 /* No slot knows it: it was never spawned, or the whole tree is another one. */
 static void adopt_without_slot(struct adoption *q, struct deployment *d)
 {
@@ -33,8 +44,10 @@ static void adopt_without_slot(struct adoption *q, struct deployment *d)
 		life_send_start(q->a, d);
 		return;
 	}
-	if (d->pid != MSG_NONE && m->os->lives(q->a, d))
-		return; /* watched by a pidfd of our own */
+	if (d->pid != MSG_NONE && m->os->lives(q->a, d)) {
+		go_on(q, d); /* watched by a pidfd of our own */
+		return;
+	}
 	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE && d->spec) {
 		int status;
 		const char *why;
@@ -80,12 +93,9 @@ static void adopt_one(void *arg, struct deployment *d)
 	}
 	if (d->pid == MSG_NONE && (d->status == PROCESS_STARTING || manager_of(q->a)->resumed)) {
 		life_send_start(q->a, d); /* same number: answered with what is there */
-	} else if (d->status == PROCESS_STOPPING && !manager_of(q->a)->resumed) {
-		d->status = PROCESS_RUNNING;
+	} else if (atomic_load(&s->pid) > 0) {
 		d->pid = atomic_load(&s->pid);
-		life_stop(q->a, d, (double)__builtin_nan(""), false);
-	} else if (d->status == PROCESS_STARTING) {
-		life_awaits_ready(q->a, d);
+		go_on(q, d);
 	}
 }
 
@@ -124,6 +134,17 @@ static void confirm_leftovers(struct actor *a, const struct tree_table *t)
 	}
 }
 
+/* Streams of deployments that are gone: their release was cut off. */
+static void release_leftovers(struct actor *a, const struct tree_table *t)
+{
+	for (int i = 0; t && i < atomic_load(&t->streams_high); i++) {
+		const struct tree_stream *s = &t->streams[i];
+
+		if (s->key && !deployment_find(manager_of(a), s->deployment))
+			manager_of(a)->os->release(a, s->key);
+	}
+}
+
 static void adopt_old_boot(void *arg, struct deployment *d)
 {
 	struct manager *m = manager_of(arg);
@@ -146,6 +167,7 @@ void adopt_resumed(struct actor *a)
 	deployment_each(manager_of(a), adopt_one, &q);
 	deployment_each(manager_of(a), adopt_half_stopped, &q);
 	confirm_leftovers(a, q.table);
+	release_leftovers(a, q.table);
 	manager_of(a)->os->flush(a);
 	manager_of(a)->resumed = true;
 	actor_take_up(a);

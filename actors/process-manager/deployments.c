@@ -156,6 +156,7 @@ void deployment_load(struct actor *a, const struct process_record *r)
 	d->status = process_status_of(r->status);
 	if (d->status == PROCESS_STATUSES)
 		d->status = PROCESS_STOPPED;
+	d->asked = d->status == PROCESS_STOPPING;
 	d->wants_run = strcmp(r->intent, "run") == 0;
 	d->generation = r->generation;
 	d->running_generation = r->running_generation;

@@ -239,7 +239,7 @@ void jobs_note(struct actor *a, struct deployment *d, const char *note)
 void jobs_settle(struct actor *a, struct deployment *d, int status, const char *message)
 {
 	struct waiter *w = d->waiters, *next;
-	bool is_stopped = !process_is_alive(d->status), delete_it = false;
+	bool is_stopped = !process_is_alive(d->status);
 	uint64_t cause = actor_cause(a);
 
 	d->waiters = NULL;
@@ -251,8 +251,13 @@ void jobs_settle(struct actor *a, struct deployment *d, int status, const char *
 	d->n_cut_off = 0;
 	for (; w; w = next) {
 		next = w->next;
+		if (w->for_delete && is_stopped && status == 0) {
+			d->deleted = true; /* and is answered when it is */
+			w->next = d->waiters;
+			d->waiters = w;
+			continue;
+		}
 		w->job->waiting--;
-		delete_it |= w->for_delete && is_stopped && status == 0;
 		if (w->for_running && is_stopped && status == 0)
 			outcome(w->job, d->id, 1, "it was stopped meanwhile");
 		else
@@ -260,8 +265,21 @@ void jobs_settle(struct actor *a, struct deployment *d, int status, const char *
 		job_check(a, w->job);
 		free(w);
 	}
-	if (delete_it)
-		d->deleted = true;
+	actor_set_cause(a, cause);
+}
+
+void jobs_deleted(struct actor *a, struct deployment *d)
+{
+	uint64_t cause = actor_cause(a);
+
+	while (d->waiters) {
+		struct waiter *w = d->waiters;
+
+		d->waiters = w->next;
+		w->job->waiting--;
+		job_check(a, w->job);
+		free(w);
+	}
 	actor_set_cause(a, cause);
 }
 
@@ -381,8 +399,10 @@ static void unknown(struct job *j, const char *id)
 static void start_one(struct actor *a, struct job *j, struct deployment *d)
 {
 	if (!is_new_for(j, d)) {
-		if (was_waiting(j, d) && d->status != PROCESS_RUNNING)
+		if (was_waiting(j, d) && d->status != PROCESS_RUNNING) {
 			wait_for(j, d, true, false);
+			d->start_after_stop |= d->status == PROCESS_STOPPING && d->wants_run;
+		}
 		return;
 	}
 	if (is_crowded(j, d))
@@ -616,17 +636,20 @@ void on_deployment_delete(struct actor *a, const struct event *ev,
 		struct deployment *d = deployment_find(manager_of(a), id);
 
 		/* Gone: what was asked for. Another of its name came after: not what was meant. */
-		if (d && was_waiting(j, d) && d->status == PROCESS_STOPPING)
-			wait_for(j, d, false, true);
-		if (!d || d->handled_seq > j->seq || was_waiting(j, d))
+		if (!d || (d->handled_seq > j->seq && !was_waiting(j, d)))
 			continue;
 		if (!process_is_alive(d->status)) {
 			life_delete(a, d, "asked for");
+		} else if (d->handled_seq > j->seq) {
+			if (d->status == PROCESS_STOPPING)
+				wait_for(j, d, false, true);
 		} else if (!c->force) {
 			snprintf(text, sizeof text, "%s is %s; stop it first or use --force", d->id,
 				 process_status_name(d->status));
 			outcome(j, id, 6, text);
 		} else {
+			bool stops = d->status == PROCESS_STOPPING;
+
 			take_up(j, d);
 			d->wants_run = false;
 			if (d->waiters)
@@ -634,6 +657,8 @@ void on_deployment_delete(struct actor *a, const struct event *ev,
 			take_up(j, d);
 			wait_for(j, d, false, true);
 			life_stop(a, d, j->timeout_s, false);
+			if (stops)
+				say_waiting(a, d);
 		}
 	}
 	end_taking(a, j);

@@ -545,6 +545,7 @@ void life_delete(struct actor *a, struct deployment *d, const char *reason)
 
 	/* Outside of a handler it is the end of the command that was applied last. */
 	to.cause = actor_cause(a) ? 0 : d->handled_seq;
+	jobs_deleted(a, d);
 	publish_deployment_deleted(a, &to, &e);
 	m->os->release(a, d->streams);
 	if (d->arena_at)

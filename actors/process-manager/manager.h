@@ -153,6 +153,8 @@ void jobs_settle(struct actor *a, struct deployment *d, int status, const char *
 void jobs_reached(struct actor *a, struct deployment *d, enum job_patience reached);
 /* It is started again at once: those who waited for its end are answered. */
 void jobs_stopped(struct actor *a, struct deployment *d);
+/* It is about to be forgotten: those who waited for that are answered. */
+void jobs_deleted(struct actor *a, struct deployment *d);
 void jobs_note(struct actor *a, struct deployment *d, const char *note);
 /* The job waits for something of its own about the deployment, then is told what it came to. */
 void jobs_expect(struct job *j);

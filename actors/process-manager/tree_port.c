@@ -489,8 +489,11 @@ static void orphan_ended(struct actor *a, int fd, uint32_t events, void *arg)
 static bool lives(struct actor *a, struct deployment *d)
 {
 	struct proc_facts f;
-	int fd = (int)syscall(SYS_pidfd_open, (pid_t)d->pid, 0);
+	int fd;
 
+	if (d->orphan_fd >= 0)
+		return true;
+	fd = (int)syscall(SYS_pidfd_open, (pid_t)d->pid, 0);
 	if (fd < 0)
 		return false;
 	if (!proc_read(d->pid, &f) || f.start_ticks != d->start_ticks || f.state == 'Z' ||
