@@ -407,6 +407,10 @@ static void start_one(struct actor *a, struct job *j, struct deployment *d)
 	}
 	if (is_crowded(j, d))
 		return;
+	if (d->deleted) {
+		unknown(j, d->id);
+		return;
+	}
 	if (d->status == PROCESS_RUNNING) {
 		d->handled_seq = j->seq;
 		if (!d->wants_run) {
@@ -622,6 +626,15 @@ void on_deployment_put(struct actor *a, const struct event *ev, const struct do_
 	end_taking(a, j);
 }
 
+/* Its exit is still on its way to the journal, and is to be confirmed first. */
+static void delete_later(struct actor *a, struct job *j, struct deployment *d)
+{
+	take_up(j, d);
+	wait_for(j, d, false, true);
+	d->deleted = true;
+	say_waiting(a, d);
+}
+
 void on_deployment_delete(struct actor *a, const struct event *ev,
 			  const struct do_deployment_delete *c)
 {
@@ -638,7 +651,9 @@ void on_deployment_delete(struct actor *a, const struct event *ev,
 		/* Gone: what was asked for. Another of its name came after: not what was meant. */
 		if (!d || (d->handled_seq > j->seq && !was_waiting(j, d)))
 			continue;
-		if (!process_is_alive(d->status)) {
+		if (!process_is_alive(d->status) && d->exit_number > actor_acked(a)) {
+			delete_later(a, j, d);
+		} else if (!process_is_alive(d->status)) {
 			life_delete(a, d, "asked for");
 		} else if (d->handled_seq > j->seq) {
 			if (d->status == PROCESS_STOPPING)

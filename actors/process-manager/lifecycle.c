@@ -533,7 +533,7 @@ void life_acked(struct actor *a, uint64_t number)
 	m->n_exiting = kept;
 	reloads_acked(a, number);
 	if (dead && !process_is_alive(dead->status))
-		life_delete(a, dead, "could not be started");
+		life_delete(a, dead, dead->waiters ? "asked for" : "could not be started");
 	m->os->flush(a);
 }
 
