@@ -48,19 +48,36 @@ static void adopt_without_slot(struct adoption *q, struct deployment *d)
 		go_on(q, d); /* watched by a pidfd of our own */
 		return;
 	}
+	/* Its start was on the disk. Nobody has carried it out, or one whose table is gone. */
 	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE && d->spec) {
-		int status;
-		const char *why;
+		m->os->sweep(q->a, d, 0);
+		return;
+	}
+	life_exited_unknown(q->a, d, "ended while nobody watched, with an unknown status");
+}
 
-		/* Its start was on disk but not carried out: finished now, under the same number.
-		 */
-		d->arena_at = m->os->place_spec(q->a, d, &why, &status);
-		if (d->arena_at) {
-			life_send_start(q->a, d);
+void adopt_swept(struct actor *a, struct deployment *d, const int64_t *found, uint32_t n)
+{
+	struct manager *m = manager_of(a);
+	const char *why;
+	int status;
+
+	for (uint32_t i = 0; i < n; i++) {
+		d->pid = found[i];
+		if (m->os->lives(a, d)) {
+			d->pid = MSG_NONE;
+			life_started(a, d, found[i], d->start_ticks);
 			return;
 		}
 	}
-	life_exited_unknown(q->a, d, "ended while nobody watched, with an unknown status");
+	d->pid = MSG_NONE;
+	/* Finished now, under the same number. */
+	d->arena_at = m->os->place_spec(a, d, &why, &status);
+	if (d->arena_at)
+		life_send_start(a, d);
+	else
+		life_exited_unknown(a, d, why);
+	m->os->flush(a);
 }
 
 static void adopt_one(void *arg, struct deployment *d)

@@ -348,6 +348,10 @@ void life_stop(struct actor *a, struct deployment *d, double timeout_s, bool for
 void life_swept(struct actor *a, struct deployment *d, const int64_t *left, uint32_t n_left)
 {
 	d->sweep_wanted = false;
+	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE && !d->start_sent) {
+		adopt_swept(a, d, left, n_left);
+		return;
+	}
 	/* A start that was sent may still be carried out: its answer goes on. */
 	if (d->status != PROCESS_STOPPING || d->pid != MSG_NONE || d->start_sent)
 		return;

@@ -178,6 +178,8 @@ void reloads_done(struct manager *m);
 /* --- adopt.c --- */
 void adopt_all(struct actor *a); /* again after each reconnect to lops-init */
 void adopt_resumed(struct actor *a);
+/* What was found of a start that no table knows: nothing, and it is made; or it was. */
+void adopt_swept(struct actor *a, struct deployment *d, const int64_t *found, uint32_t n);
 
 /* --- specs.c --- */
 struct spec_block {

@@ -485,7 +485,8 @@ static void orphan_ended(struct actor *a, int fd, uint32_t events, void *arg)
 	life_exited_unknown(a, d, "ended with an unknown status: its lops-init was gone");
 }
 
-/* One that outlived its whole tree: watched by a pidfd of our own from here on. */
+/* One that outlived its whole tree: watched by a pidfd of our own from here on. Of a start that
+ * nobody has told us of, it is the process that leads its session. */
 static bool lives(struct actor *a, struct deployment *d)
 {
 	struct proc_facts f;
@@ -496,12 +497,14 @@ static bool lives(struct actor *a, struct deployment *d)
 	fd = (int)syscall(SYS_pidfd_open, (pid_t)d->pid, 0);
 	if (fd < 0)
 		return false;
-	if (!proc_read(d->pid, &f) || f.start_ticks != d->start_ticks || f.state == 'Z' ||
+	if (!proc_read(d->pid, &f) || f.state == 'Z' ||
+	    (d->start_ticks ? f.start_ticks != d->start_ticks : f.session != d->pid) ||
 	    actor_port_add(a, fd, EPOLLIN, orphan_ended, (void *)(uintptr_t)d->instance) < 0) {
 		close(fd);
 		return false;
 	}
 	d->orphan_fd = fd;
+	d->start_ticks = f.start_ticks;
 	return true;
 }
 
