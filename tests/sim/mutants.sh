@@ -81,7 +81,7 @@ try() { # NAME FILE EXPRESSION
 	fi
 	seed=1
 	while [ $seed -le $seeds ]; do
-		if ! "$work/mutant" --hours 2 --seed $seed >"$work/$1.log" 2>&1; then
+		if ! "$work/mutant" --hours 3 --seed $seed >"$work/$1.log" 2>&1; then
 			echo "$1: found with seed $seed: $(sed -n 's/^VIOLATION seed [0-9]* //p' "$work/$1.log" | head -n 1)"
 			return
 		fi

@@ -36,15 +36,15 @@ static struct life *lives;
 static uint32_t n_lives, cap_lives;
 static struct command *commands;
 static uint32_t n_commands, cap_commands;
-static struct map by_instance, by_request, keys, starts, leftovers;
-static uint64_t acked_sync, events;
+static struct map by_instance, by_request, keys, starts, leftovers, numbers;
+static uint64_t acked_sync;
 static bool rereading;
 static struct codec_arena arena;
 
 void oracle_begin(void)
 {
 	n_lives = n_commands = 0;
-	acked_sync = events = 0;
+	acked_sync = 0;
 }
 
 static void forget_journal(void)
@@ -53,6 +53,7 @@ static void forget_journal(void)
 	map_done(&keys);
 	map_done(&starts);
 	map_done(&leftovers);
+	map_done(&numbers);
 	n_commands = 0;
 }
 
@@ -356,8 +357,12 @@ static void check_left(void *arg, struct proc *p)
 	if (p->instance != q->e->instance)
 		return;
 	for (uint32_t i = 0; i < q->e->leftover.count; i++)
-		if (q->e->leftover.items[i] == p->pid)
+		if (q->e->leftover.items[i] == p->pid) {
+			if (!p->kill_waits)
+				violated("I3 orphaned", "%d of %s is given up and was never killed",
+					 (int)p->pid, q->dep);
 			return;
+		}
 	violated("I3 orphaned", "%s (%llu) is said to be stopped, and %d of it lives", q->dep,
 		 (unsigned long long)p->instance, (int)p->pid);
 }
@@ -383,9 +388,25 @@ static void check_gone(void *arg, struct proc *p)
 			 (unsigned long long)p->instance);
 }
 
+/* Each event of a sender once, in its order. */
+static void check_number(const struct row *w)
+{
+	char key[80];
+	struct map_value *last;
+
+	snprintf(key, sizeof key, "%s %llu", w->h.sender, (unsigned long long)w->h.incarnation);
+	last = map_at(&numbers, key);
+	if (w->h.number <= last->n)
+		violated("I8 once", "%llu (%s/%s) is number %llu of %s, which has said %llu",
+			 (unsigned long long)w->seq, w->type->topic, w->dep,
+			 (unsigned long long)w->h.number, w->h.sender, (unsigned long long)last->n);
+	last->n = w->h.number;
+}
+
 static void take(const struct row *w)
 {
 	check_cause(w);
+	check_number(w);
 	note_key(w);
 	if (w->type->flags & COMMAND)
 		on_command(w);
@@ -428,13 +449,7 @@ void oracle_committed(uint64_t seq, const uint8_t *rec, uint32_t len)
 	if (!rereading)
 		trace("seq %llu <- %llu: %s/%s", (unsigned long long)seq,
 		      (unsigned long long)w.h.cause, w.type->topic, dep);
-	events++;
 	take(&w);
-}
-
-uint64_t oracle_events(void)
-{
-	return events;
 }
 
 /* --- horizons --- */

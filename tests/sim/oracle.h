@@ -48,7 +48,6 @@ void oracle_error(enum part p, const char *text); /* a part logs an error */
 uint64_t oracle_command(const char *request); /* seq of its command, 0: none is journalled */
 bool oracle_has_leftover(const char *id);     /* its last stop could not be completed */
 bool oracle_is_finished(const char *request);
-uint64_t oracle_events(void);
 
 /* --- rest.c --- */
 bool rest_is_reached(void);

@@ -251,7 +251,7 @@ static void say_what_was_done(double hours)
 	       "reset %llu, duplicate %llu, delay %llu, pair %llu, set %llu, power %llu, no fork "
 	       "%llu, clock %llu; trace %016llx; %llu violations\n",
 	       N(world.seed), hours, N(world.steps), N(world.commands), N(world.again),
-	       N(oracle_events()), N(world.spawned), N(world.exits), N(c[PART_BROKER]),
+	       N(journal_model_committed()), N(world.spawned), N(world.exits), N(c[PART_BROKER]),
 	       N(c[PART_MANAGER]), N(c[PART_COORDINATOR]), N(c[PART_OBSERVER]), N(c[PART_WORKER]),
 	       N(c[PART_GUARDIAN]), N(f[FAULT_HANG]), N(f[FAULT_RESET]), N(f[FAULT_DUPLICATE]),
 	       N(f[FAULT_DELAY]), N(f[FAULT_PAIR]), N(f[FAULT_SET]), N(f[FAULT_POWER]),
