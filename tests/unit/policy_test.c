@@ -1,42 +1,93 @@
 /*
- * Every decision of lib/policy, row by row.
+ * The decisions of lib/policy about exits, names, ports and logs, each exhaustively.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include "lib/policy/exit_rule.h"
 #include "lib/policy/name_rule.h"
 #include "lib/policy/port_rule.h"
-#include "lib/policy/process_rule.h"
 #include "lib/policy/rotate_rule.h"
 #include "lib/policy/sweep_rule.h"
 
 /* --- exits --- */
 
-static void all_exit_codes_and_signals_are_told_apart(void **state)
+/* What was asked of the program, and the end that its reason gets from that. */
+static const struct {
+	bool asked, killed;
+	const char *end;
+} askings[] = {{false, false, ""},
+	       {false, true, ""}, /* killed for another cause than a stop: its own words follow */
+	       {true, false, " on request"},
+	       {true, true, " after the stop timeout"}};
+enum { ASKINGS = sizeof askings / sizeof *askings };
+
+static void every_exit_code_is_told_apart(void **state)
 {
 	(void)state;
-	for (int code = 0; code < 256; code++) {
-		struct exit_decision d =
-			exit_rule(&(struct exit_facts){.known = true, .status = code << 8});
+	for (int code = 0; code < 256; code++)
+		for (int k = 0; k < ASKINGS; k++) {
+			struct exit_decision d =
+				exit_rule(&(struct exit_facts){.known = true,
+							       .status = code << 8,
+							       .asked = askings[k].asked,
+							       .killed = askings[k].killed});
+			char reason[96];
 
-		assert_int_equal(d.exit_code, code);
-		assert_int_equal(d.signal, INT64_MIN);
-		assert_int_equal(d.verdict, code == 0 ? EXIT_EXITED : EXIT_CRASHED);
-	}
+			snprintf(reason, sizeof reason, "exited with code %d%s", code,
+				 askings[k].end);
+			assert_string_equal(d.reason, reason);
+			assert_int_equal(d.exit_code, code);
+			assert_int_equal(d.signal, INT64_MIN);
+			assert_false(d.core_dumped);
+			assert_int_equal(d.verdict, askings[k].asked ? EXIT_STOPPED
+						    : code == 0      ? EXIT_EXITED
+								     : EXIT_CRASHED);
+		}
+}
+
+static void every_signal_is_told_apart(void **state)
+{
+	(void)state;
 	for (int signo = 1; signo <= 64; signo++)
-		for (int core = 0; core < 2; core++) {
+		for (int k = 0; k < 2 * ASKINGS; k++) {
+			bool core = k >= ASKINGS, asked = askings[k % ASKINGS].asked;
 			struct exit_decision d = exit_rule(
-				&(struct exit_facts){.known = true, .status = signo | core << 7});
+				&(struct exit_facts){.known = true,
+						     .status = signo | core << 7,
+						     .asked = asked,
+						     .killed = askings[k % ASKINGS].killed});
+			char reason[96];
 
+			snprintf(reason, sizeof reason, "killed by signal %d (%s)%s%s", signo,
+				 exit_signal_name(signo), core ? ", core dumped" : "",
+				 askings[k % ASKINGS].end);
+			assert_string_equal(d.reason, reason);
 			assert_int_equal(d.signal, signo);
 			assert_int_equal(d.exit_code, INT64_MIN);
 			assert_int_equal(d.core_dumped, core);
-			assert_int_equal(d.verdict, EXIT_CRASHED);
+			assert_int_equal(d.verdict, asked ? EXIT_STOPPED : EXIT_CRASHED);
+		}
+}
+
+static void every_code_can_be_a_success(void **state)
+{
+	(void)state;
+	for (int64_t good = 0; good < 256; good++)
+		for (int code = 0; code < 256; code++) {
+			const int64_t codes[] = {good, 300}; /* one that no exit has */
+			struct exit_facts f = {.known = true,
+					       .status = code << 8,
+					       .success_codes = codes,
+					       .n_success_codes = 2};
+
+			assert_int_equal(exit_rule(&f).verdict,
+					 code == good ? EXIT_EXITED : EXIT_CRASHED);
 		}
 }
 
@@ -107,6 +158,40 @@ static void names_follow_the_rule(void **state)
 	assert_null(name_rule(longest));
 }
 
+static bool is_allowed(int c, bool first)
+{
+	bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+
+	return plain || (!first && (c == '_' || c == '.' || c == '-'));
+}
+
+static void every_byte_of_a_name_is_judged(void **state)
+{
+	(void)state;
+	for (int c = 1; c < 256; c++) {
+		char first[] = {(char)c, 0}, later[] = {'a', (char)c, 'a', 0};
+
+		assert_int_equal(name_rule(first) == NULL, is_allowed(c, true));
+		assert_int_equal(name_rule(later) == NULL, is_allowed(c, false));
+	}
+}
+
+static void names_have_1_to_64_bytes(void **state)
+{
+	char name[130];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof name; len++) {
+		memset(name, 'a', len);
+		name[len] = 0;
+		assert_int_equal(name_rule(name) == NULL, len >= 1 && len <= 64);
+	}
+	assert_string_equal(name_rule(""), "is empty");
+	assert_string_equal(name_rule(name), "is longer than 64 characters");
+	assert_string_equal(name_rule("-rf"), "does not begin with a letter or digit");
+	assert_non_null(strstr(name_rule("a/b"), "has a character other than"));
+}
+
 static void globs_match(void **state)
 {
 	(void)state;
@@ -172,81 +257,102 @@ static void ports_are_chosen(void **state)
 	assert_int_equal(port_rule(&w, below, &free_from), 0);
 }
 
-/* --- statuses: every one with every input --- */
+struct asked {
+	int ports[64], n, free; /* free: the only port that is */
+};
 
-static void every_status_answers_every_input(void **state)
+static bool only_one_is_free(void *arg, int port)
 {
-	(void)state;
-	for (int s = 0; s < PROCESS_STATUSES; s++) {
-		for (int i = 0; i < PROCESS_INPUTS; i++) {
-			struct process_step step =
-				process_rule((enum process_status)s, (enum process_input)i);
-			bool was_alive = process_is_alive((enum process_status)s),
-			     is_alive = process_is_alive(step.next);
+	struct asked *q = arg;
 
-			assert_in_range(step.next, 0, PROCESS_STATUSES - 1);
-			/* What runs begins with a spawn and ends with an exit or a finished stop,
-			 * by no other way. */
-			if (!was_alive && is_alive)
-				assert_int_equal(step.action, PROCESS_DO_SPAWN);
-			if (was_alive && !is_alive)
-				assert_true(i == PROCESS_IN_EXIT_WELL ||
-					    i == PROCESS_IN_EXIT_BADLY || i == PROCESS_IN_GONE);
-			if (step.action == PROCESS_DO_SPAWN)
-				assert_false(was_alive);
-			if (step.action == PROCESS_DO_FORGET)
-				assert_false(was_alive);
-			if (i == PROCESS_IN_DELETE && was_alive)
-				assert_int_equal(step.action, PROCESS_DO_REFUSE);
-		}
-		assert_int_equal(process_status_of(process_status_name((enum process_status)s)), s);
+	assert_in_range(port, 1, 65535);
+	q->ports[q->n++] = port;
+	return port != q->free;
+}
+
+static void ten_ports_are_tried(void **state)
+{
+	struct port_wish w = {.port = 8000, .auto_find = true};
+
+	(void)state;
+	for (int at = 0; at < 12; at++) {
+		struct asked q = {.free = 8000 + at};
+
+		assert_int_equal(port_rule(&w, only_one_is_free, &q), at < 10 ? 8000 + at : 0);
+		assert_int_equal(q.n, at < 10 ? at + 1 : 10);
+		for (int i = 0; i < q.n; i++)
+			assert_int_equal(q.ports[i], 8000 + i);
 	}
-	assert_int_equal(process_status_of("nonsense"), PROCESS_STATUSES);
-}
+	w.auto_find = false;
+	for (int at = 0; at < 3; at++) {
+		struct asked q = {.free = 8000 + at};
 
-static void a_stop_that_was_asked_for_is_never_a_crash(void **state)
-{
-	(void)state;
-	assert_int_equal(process_rule(PROCESS_RUNNING, PROCESS_IN_STOP).next, PROCESS_STOPPING);
-	assert_int_equal(process_rule(PROCESS_STOPPING, PROCESS_IN_EXIT_BADLY).next,
-			 PROCESS_STOPPING);
-	assert_int_equal(process_rule(PROCESS_STOPPING, PROCESS_IN_GONE).next, PROCESS_STOPPED);
-	assert_int_equal(process_rule(PROCESS_STOPPING, PROCESS_IN_START).action,
-			 PROCESS_DO_START_AFTER);
-}
-
-/* Reachable from STOPPED: all that this set of inputs can bring about. */
-static void the_machine_is_closed(void **state)
-{
-	bool seen[PROCESS_STATUSES] = {[PROCESS_STOPPED] = true}, grew = true;
-
-	(void)state;
-	while (grew) {
-		grew = false;
-		for (int s = 0; s < PROCESS_STATUSES; s++)
-			for (int i = 0; seen[s] && i < PROCESS_INPUTS; i++) {
-				enum process_status next =
-					process_rule((enum process_status)s, (enum process_input)i)
-						.next;
-
-				grew |= !seen[next];
-				seen[next] = true;
-			}
+		assert_int_equal(port_rule(&w, only_one_is_free, &q), at == 0 ? 8000 : 0);
+		assert_int_equal(q.n, 1);
 	}
-	assert_true(seen[PROCESS_RUNNING] && seen[PROCESS_STOPPING] && seen[PROCESS_EXITED] &&
-		    seen[PROCESS_CRASHED]);
-	assert_false(seen[PROCESS_BACKOFF] || seen[PROCESS_FAILED]);
 }
+
+static void protected_ports_are_skipped_and_not_counted(void **state)
+{
+	const int64_t protect[] = {8001, 8003, 8004, 8012};
+	struct port_wish w = {
+		.port = 8000, .auto_find = true, .protected_ports = protect, .n_protected = 4};
+	struct asked q = {0};
+
+	(void)state;
+	assert_int_equal(port_rule(&w, only_one_is_free, &q), 0);
+	assert_int_equal(q.n, 10);
+	assert_int_equal(q.ports[1], 8002);
+	assert_int_equal(q.ports[2], 8005);
+	assert_int_equal(q.ports[9], 8013);
+	q = (struct asked){.free = 8013};
+	assert_int_equal(port_rule(&w, only_one_is_free, &q), 8013);
+	/* One that is asked for by name is not kept from who asks. */
+	w.port = 8001;
+	q = (struct asked){.free = 8001};
+	assert_int_equal(port_rule(&w, only_one_is_free, &q), 8001);
+}
+
+static void the_last_port_is_the_end(void **state)
+{
+	const int64_t protect[] = {65535};
+	struct port_wish w = {.port = 65530, .auto_find = true};
+	struct asked q = {.free = 65535};
+
+	(void)state;
+	assert_int_equal(port_rule(&w, only_one_is_free, &q), 65535);
+	assert_int_equal(q.n, 6);
+	q = (struct asked){0};
+	assert_int_equal(port_rule(&w, only_one_is_free, &q), 0);
+	assert_int_equal(q.n, 6);
+	w = (struct port_wish){.port = 65535, .auto_find = true};
+	q = (struct asked){.free = 65535};
+	assert_int_equal(port_rule(&w, only_one_is_free, &q), 65535);
+	w = (struct port_wish){
+		.port = 65534, .auto_find = true, .protected_ports = protect, .n_protected = 1};
+	q = (struct asked){.free = 65535};
+	assert_int_equal(port_rule(&w, only_one_is_free, &q), 0);
+}
+
+/* --- logs --- */
 
 static void logs_rotate_by_size(void **state)
 {
-	struct rotate_limits l = {.size_bytes = 100, .keep = 3};
+	const uint64_t sizes[] = {1, 100, UINT64_C(50) << 20, UINT64_MAX};
 
 	(void)state;
-	assert_false(rotate_rule(l, 99));
-	assert_true(rotate_rule(l, 100));
-	l.size_bytes = 0;
-	assert_false(rotate_rule(l, UINT64_MAX));
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		struct rotate_limits l = {.size_bytes = sizes[i], .keep = 3};
+
+		assert_false(rotate_rule(l, 0));
+		assert_false(rotate_rule(l, sizes[i] - 1));
+		assert_true(rotate_rule(l, sizes[i]));
+		assert_true(rotate_rule(l, UINT64_MAX));
+		l.keep = 0; /* how many are kept does not say when */
+		assert_true(rotate_rule(l, sizes[i]));
+	}
+	assert_false(rotate_rule((struct rotate_limits){0}, UINT64_MAX));
+	assert_false(rotate_rule((struct rotate_limits){.keep = 5}, 0));
 }
 
 static void only_what_belongs_is_swept(void **state)
@@ -293,16 +399,20 @@ static void only_what_belongs_is_swept(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_exit_codes_and_signals_are_told_apart),
+		cmocka_unit_test(every_exit_code_is_told_apart),
+		cmocka_unit_test(every_signal_is_told_apart),
+		cmocka_unit_test(every_code_can_be_a_success),
 		cmocka_unit_test(reasons_are_words),
 		cmocka_unit_test(signals_have_names_and_numbers),
 		cmocka_unit_test(names_follow_the_rule),
+		cmocka_unit_test(every_byte_of_a_name_is_judged),
+		cmocka_unit_test(names_have_1_to_64_bytes),
 		cmocka_unit_test(globs_match),
 		cmocka_unit_test(the_nearest_word_is_found),
 		cmocka_unit_test(ports_are_chosen),
-		cmocka_unit_test(every_status_answers_every_input),
-		cmocka_unit_test(a_stop_that_was_asked_for_is_never_a_crash),
-		cmocka_unit_test(the_machine_is_closed),
+		cmocka_unit_test(ten_ports_are_tried),
+		cmocka_unit_test(protected_ports_are_skipped_and_not_counted),
+		cmocka_unit_test(the_last_port_is_the_end),
 		cmocka_unit_test(logs_rotate_by_size),
 		cmocka_unit_test(only_what_belongs_is_swept),
 	};
