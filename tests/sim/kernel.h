@@ -123,5 +123,8 @@ void pair_rescue(void); /* asked for by the process-manager */
 uint64_t pair_next_ns(void);
 void pair_run(void);
 struct tree_table *pair_table(void);
+int pair_pidfd(int32_t pid); /* -1: no such process */
+enum { PAIR_TICK_MS = 1000 };
+void pair_table_open(bool fresh);
 
 #endif

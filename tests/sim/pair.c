@@ -6,21 +6,12 @@
  */
 #include "actors/init/pair.h"
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <ucontext.h>
-#include <unistd.h>
-#include "actors/init/slots.h"
 #include "tests/sim/kernel.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/wrap.h"
 
-enum { STACK = 512 * 1024, TICK_MS = 1000 };
+enum { STACK = 512 * 1024 };
 
 struct member {
 	bool lives;
@@ -394,7 +385,7 @@ static void run_worker(void)
 static void run_guardian(void)
 {
 	guardian.sigchld = false;
-	guardian.next_ns = world.now_ns + TICK_MS * SIM_MS;
+	guardian.next_ns = world.now_ns + PAIR_TICK_MS * SIM_MS;
 	prepare(&guardian_context, guardian_stack, guardian_main);
 	run_member(PART_GUARDIAN);
 	if (!guardian.lives || worker.lives || world.now_ns < fork_ns)
@@ -407,111 +398,8 @@ static void run_guardian(void)
 
 /* --- birth of the pair --- */
 
-static int make_memory(size_t size)
-{
-	int fd = memfd_create("lops-sim", 0);
-
-	if (fd < 0 || ftruncate(fd, (off_t)size) < 0)
-		abort();
-	return fd;
-}
-
-static void map_memory(void)
-{
-	static int table_fd = -1, arena_fd = -1;
-
-	if (table_fd < 0) {
-		table_fd = make_memory(sizeof *pair.table);
-		arena_fd = make_memory(TREE_ARENA_BYTES);
-		pair.table = mmap(NULL, sizeof *pair.table, PROT_READ | PROT_WRITE, MAP_SHARED,
-				  table_fd, 0);
-		pair.arena = mmap(NULL, TREE_ARENA_BYTES, PROT_READ, MAP_SHARED, arena_fd, 0);
-		if (pair.table == MAP_FAILED || pair.arena == MAP_FAILED)
-			abort();
-	}
-	pair.table_fd = table_fd;
-	pair.arena_fd = arena_fd;
-}
-
-static void fill_table(void)
-{
-	static const char *const names[] = {"broker", "process-manager", "coordinator"};
-	struct tree_table *t = pair.table;
-
-	memset(t, 0, sizeof *t);
-	if (ftruncate(pair.arena_fd, 0) < 0 || ftruncate(pair.arena_fd, TREE_ARENA_BYTES) < 0)
-		abort();
-	t->magic = TREE_MAGIC;
-	t->version = TREE_VERSION;
-	t->size = sizeof *t;
-	t->tick_ms = TICK_MS;
-	t->miss_max = 8;
-	t->max_starts_per_second = 100;
-	snprintf(t->boot_id, sizeof t->boot_id, "%s", kernel_boot_id());
-	for (int i = 0; i < PARTS_OF_INIT; i++) {
-		snprintf(t->actors[i].name, sizeof t->actors[i].name, "%s", names[i]);
-		t->actors[i].slot.pidfd = t->actors[i].slot.order = -1;
-	}
-	atomic_store(&t->n_actors, PARTS_OF_INIT);
-	if (!kernel_tells_status())
-		atomic_store(&t->flags, TREE_FLAG_NO_INFO);
-}
-
-static int pidfd_of(int32_t pid)
-{
-	int fd;
-
-	if (!kernel_proc(pid))
-		return -1;
-	fd = fd_new(FD_PIDFD, true);
-	fd_of(fd)->pid = pid;
-	return fd;
-}
-
-static void adopt_slot(struct tree_slot *s)
-{
-	enum tree_state state = tree_state_of(atomic_load(&s->word));
-
-	s->pidfd = -1;
-	if ((state == TREE_RUNNING || state == TREE_STARTING) && atomic_load(&s->pid))
-		s->pidfd = pidfd_of(atomic_load(&s->pid));
-}
-
-static bool stream_is_held(const struct tree_stream *s)
-{
-	for (int k = 0; k < atomic_load(&pair.table->high); k++)
-		if (pair.table->slots[k].streams == s->key &&
-		    tree_state_of(atomic_load(&pair.table->slots[k].word)) == TREE_RUNNING)
-			return true;
-	return false;
-}
-
-/* As the new pair's main does over an old table. */
-static void adopt_table(void)
-{
-	struct tree_table *t = pair.table;
-
-	for (int k = 0; k < TREE_MEMBERS; k++) {
-		atomic_store(&t->members[k].state, TREE_MEMBER_FREE);
-		atomic_store(&t->members[k].pid, 0);
-	}
-	for (int i = 0; i < atomic_load(&t->high); i++)
-		adopt_slot(&t->slots[i]);
-	for (int i = 0; i < atomic_load(&t->n_actors); i++)
-		adopt_slot(&t->actors[i].slot);
-	for (int i = 0; i < atomic_load(&t->streams_high); i++) {
-		struct tree_stream *s = &t->streams[i];
-		bool held = s->key && stream_is_held(s);
-
-		for (int k = 0; k < 4; k++)
-			s->fds[k] = held && s->fds[k] >= 0 ? fd_new(FD_PIPE, true) : -1;
-		s->key = held ? s->key : 0;
-	}
-}
-
 void pair_boot(bool fresh)
 {
-	map_memory();
 	pair.lock_fd = fd_new(FD_OTHER, true);
 	pair.listen_fd = fd_new(FD_LISTEN, true);
 	pair.notify_fd = fd_new(FD_NOTIFY, true);
@@ -521,10 +409,7 @@ void pair_boot(bool fresh)
 	pair.run_dir = pair.state_dir = pair.libexec = "";
 	bell = 0;
 	fork_ns = rescue_ns = SIM_NEVER;
-	if (fresh)
-		fill_table();
-	else
-		adopt_table();
+	pair_table_open(fresh);
 	enter(&guardian, kernel_new_pid(), 0, -1);
 	guardian.next_ns = world.now_ns;
 	worker_born(kernel_new_pid(), 0);
@@ -592,7 +477,7 @@ void pair_run(void)
 		run_worker();
 }
 
-/* --- calls of both --- */
+/* --- where the worker waits --- */
 
 struct gather {
 	struct epoll_event *events;
@@ -616,192 +501,4 @@ int __wrap_epoll_wait(int epoll, struct epoll_event *events, int max, int timeou
 	gather = (struct gather){events, 0, max};
 	fds_each(gather_one);
 	return gather.n;
-}
-
-int __wrap_waitid(idtype_t type, id_t id, siginfo_t *ret_si, int options)
-{
-	struct proc *p = type == P_ALL ? kernel_zombie_of(pair_pid()) : kernel_proc((int32_t)id);
-
-	pair_step();
-	memset(ret_si, 0, sizeof *ret_si);
-	if (!p || p->state != PROC_ZOMBIE)
-		return 0;
-	ret_si->si_pid = p->pid;
-	ret_si->si_code = p->status & 0x80   ? CLD_DUMPED
-			  : p->status & 0x7f ? CLD_KILLED
-					     : CLD_EXITED;
-	ret_si->si_status = p->status & 0x7f ? p->status & 0x7f : p->status >> 8;
-	if (!(options & WNOWAIT))
-		kernel_reap(p);
-	return 0;
-}
-
-/* PIDFD_GET_INFO, whose layout reap.c has: mask at 0, exit code at 60. */
-int __wrap_ioctl(int fd, unsigned long request, ...)
-{
-	struct fd *f = fd_of(fd);
-	struct proc *p = f ? kernel_any(f->pid) : NULL;
-	uint64_t mask = 0;
-	uint8_t *info;
-	va_list args;
-
-	(void)request;
-	pair_step();
-	va_start(args, request);
-	info = va_arg(args, uint8_t *);
-	va_end(args);
-	if (!p) {
-		errno = EBADF;
-		return -1;
-	}
-	if (p->state == PROC_GONE) {
-		mask = 8;
-		memcpy(info + 60, &p->status, sizeof p->status);
-	}
-	memcpy(info, &mask, sizeof mask);
-	return 0;
-}
-
-int __wrap_kill(pid_t pid, int signo)
-{
-	struct proc *p = kernel_proc(pid < 0 ? -pid : pid);
-
-	pair_step();
-	if (pid > -SIM_PID && pid < SIM_PID)
-		return __real_kill(pid, signo);
-	if (pid < 0 ? kernel_signal_group(-pid, signo) > 0 : p != NULL) {
-		if (pid > 0)
-			kernel_signal(p, signo);
-		return 0;
-	}
-	errno = ESRCH;
-	return -1;
-}
-
-static long open_pidfd(int32_t pid)
-{
-	int fd;
-
-	if (!kernel_proc(pid)) {
-		errno = ESRCH;
-		return -1;
-	}
-	fd = pidfd_of(pid);
-	fd_of(fd)->of_pair = pair_acts();
-	return fd;
-}
-
-static long signal_pidfd(int fd, int signo)
-{
-	struct fd *f = fd_of(fd);
-	struct proc *p = f ? kernel_proc(f->pid) : NULL;
-
-	if (!p) {
-		errno = f ? ESRCH : EBADF;
-		return -1;
-	}
-	kernel_signal(p, signo);
-	return 0;
-}
-
-long __wrap_syscall(long number, ...)
-{
-	long a[5];
-	va_list args;
-
-	va_start(args, number);
-	for (int i = 0; i < 5; i++)
-		a[i] = va_arg(args, long);
-	va_end(args);
-	if (number != SYS_pidfd_open && number != SYS_pidfd_send_signal)
-		return __real_syscall(number, a[0], a[1], a[2], a[3], a[4]);
-	pair_step();
-	if (number == SYS_pidfd_open)
-		return open_pidfd((int32_t)a[0]);
-	return signal_pidfd((int)a[0], (int)a[1]);
-}
-
-int __wrap_prctl(int option, ...)
-{
-	(void)option;
-	return 0;
-}
-
-int __wrap_usleep(unsigned us)
-{
-	(void)us;
-	return 0;
-}
-
-/* --- clone --- */
-
-static int actor_of(const int32_t *pid_at)
-{
-	for (int i = 0; i < PARTS_OF_INIT; i++)
-		if ((uintptr_t)&pair.table->actors[i].slot.pid == (uintptr_t)pid_at)
-			return i;
-	return -1;
-}
-
-static void exec_program(struct proc *p, int32_t *pid_at)
-{
-	struct tree_slot *s = (void *)((char *)pid_at - offsetof(struct tree_slot, pid));
-	const struct tree_spec *spec = (const void *)(pair.arena + s->spec);
-	int err;
-
-	p->instance = s->instance;
-	snprintf(p->id, sizeof p->id, "%s", spec->deployment);
-	oracle_spawns(p);
-	err = program_exec(p);
-	if (!err)
-		return;
-	atomic_store(&s->stage_error, (uint32_t)TREE_STAGE_EXEC << 16 | (uint32_t)err);
-	oracle_never(s->instance);
-	kernel_finish(p, 127 << 8);
-}
-
-int __wrap_clone(int (*fn)(void *), void *stack, int flags, void *arg, ...)
-{
-	va_list args;
-	int32_t *pid_at;
-	struct proc *p;
-	int i;
-
-	(void)fn;
-	(void)stack;
-	(void)flags;
-	va_start(args, arg);
-	pid_at = va_arg(args, int32_t *);
-	va_end(args);
-	pair_step();
-	i = actor_of(pid_at);
-	if (!world.quiet && i < 0 && one_in(300)) {
-		world.faults[FAULT_NO_FORK]++;
-		errno = EAGAIN;
-		return -1;
-	}
-	p = kernel_new(i < 0 ? PARTS : (enum part)i, pair_pid());
-	*pid_at = p->pid;
-	if (i >= 0)
-		part_born((enum part)i, p->pid, 2 * SIM_MS + chance(30 * SIM_MS));
-	else
-		exec_program(p, pid_at);
-	pair_step(); /* the kernel has recorded it, and nobody else has */
-	return p->pid;
-}
-
-/* Of the process-manager, when both members are dead. */
-pid_t __wrap_fork(void)
-{
-	if (!part_step(PART_MANAGER))
-		pair_rescue();
-	return SIM_PID - 1;
-}
-
-pid_t __wrap_waitpid(pid_t pid, int *ret_status, int options)
-{
-	(void)options;
-	if (ret_status)
-		*ret_status = 0;
-	return pid;
 }
