@@ -101,8 +101,9 @@ static void synced(void)
 {
 	for (uint32_t i = 0; i < committed()->undo; i++)
 		free(disk.undo[i].was.rec);
-	memmove(disk.undo, disk.undo + committed()->undo,
-		(disk.n_undo - committed()->undo) * sizeof *disk.undo);
+	if (disk.n_undo > committed()->undo)
+		memmove(disk.undo, disk.undo + committed()->undo,
+			(disk.n_undo - committed()->undo) * sizeof *disk.undo);
 	disk.n_undo -= committed()->undo;
 	disk.turns[0] = (struct mark){.rows = committed()->rows};
 	disk.n_turns = 1;

@@ -114,10 +114,9 @@ void part_hang(enum part p, bool hang)
 	states[p].hangs = hang && states[p].lives;
 }
 
-static void forget_shell(struct actor *a)
+/* After the actor is done with its timers. */
+static void forget_shell(struct shell *s)
 {
-	struct shell *s = shell_of(a);
-
 	wire_ports_forget();
 	if (!s)
 		return;
@@ -135,6 +134,7 @@ static void forget_shell(struct actor *a)
 static void bury(enum part p)
 {
 	struct state *s = &states[p];
+	struct shell *shell;
 
 	s->booted = s->ends = false;
 	if (p == PART_BROKER) {
@@ -146,9 +146,10 @@ static void bury(enum part p)
 	network_detach(p);
 	if (p == PART_COORDINATOR)
 		clients_lost();
-	if (p == PART_MANAGER)
-		forget_shell(&s->actor);
+	shell = p == PART_MANAGER ? shell_of(&s->actor) : NULL;
 	actor_done(&s->actor);
+	if (p == PART_MANAGER)
+		forget_shell(shell);
 }
 
 void parts_bury(void)
