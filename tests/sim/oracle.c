@@ -172,11 +172,23 @@ static bool is_in_table(uint64_t instance)
 	return false;
 }
 
+/* Whether a start was made before the table was lost is known to nobody: one that has ended is made
+ * once more, for its command is to be finished. */
+static void may_start_anew(struct life *l)
+{
+	if (l->ended || l->never)
+		l->spawned = l->never = l->ended = false;
+}
+
 void oracle_nobody_watched(bool table_is_kept)
 {
-	for (uint32_t i = 0; i < n_lives; i++)
-		if (!lives[i].exits && !(table_is_kept && is_in_table(lives[i].instance)))
-			lives[i].unwatched = true;
+	for (uint32_t i = 0; i < n_lives; i++) {
+		if (lives[i].exits || (table_is_kept && is_in_table(lives[i].instance)))
+			continue;
+		lives[i].unwatched = true;
+		if (!table_is_kept)
+			may_start_anew(&lives[i]);
+	}
 }
 
 void oracle_confirms(uint64_t instance)
