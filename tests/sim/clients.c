@@ -143,10 +143,10 @@ void api_client_say_rows(struct actor *a, struct api_client *k, const struct api
 {
 	struct attempt *t = attempt_of(k->serial);
 
-	(void)a;
 	(void)processes;
 	if (part_step(PART_COORDINATOR) || answer->more)
 		return;
+	held_drop(a, k);
 	k->pending = false;
 	k->fd = -1;
 	if (!t)
@@ -171,8 +171,12 @@ void api_door_serve(struct actor *a)
 	(void)a;
 }
 
-void api_door_done(struct coordinator *c)
+void api_door_done(struct actor *a)
 {
+	struct coordinator *c = coordinator_of(a);
+
+	for (uint32_t i = 0; i < c->high; i++)
+		held_drop(a, &c->clients[i]);
 	codec_arena_done(&c->arena);
 }
 
@@ -245,8 +249,11 @@ static void attempt(uint32_t n)
 	if (!a || !t)
 		return;
 	k = free_place(coordinator_of(a));
-	*k = (struct api_client){
-		.fd = 1, .serial = chance(0) | 1, .pending = true, .heard_ms = actor_now_ms(a)};
+	*k = (struct api_client){.fd = 1,
+				 .serial = chance(0) | 1,
+				 .role = ROLE_ADMIN,
+				 .pending = true,
+				 .heard_ms = actor_now_ms(a)};
 	id_of(n, k->request);
 	*t = (struct attempt){.request = n,
 			      .serial = k->serial,
@@ -274,8 +281,10 @@ static void hang_up(struct attempt *t)
 	struct actor *a = part_actor(PART_COORDINATOR);
 	struct api_client *k = a ? api_client_of(coordinator_of(a), t->place, t->serial) : NULL;
 
-	if (k)
+	if (k) {
+		held_drop(a, k);
 		*k = (struct api_client){.fd = -1};
+	}
 	t->serial = 0;
 	q->open--;
 	if (!q->open && !q->is_answered)

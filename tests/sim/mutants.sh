@@ -94,7 +94,7 @@ try() { # NAME FILE EXPRESSION
 all_objects=$*
 mkdir -p "$work"
 table=$(mutants)
-[ "${LOPS_TEST_FULL:-0}" = 1 ] || table=$(echo "$table" | head -n 6)
+[ "${LOPS_TEST_FULL:-0}" = 1 ] || table=$(printf '%s\n' "$table" | head -n 6)
 while IFS='|' read -r name file expression; do
 	try "$name" "$file" "$expression"
 done <<END
