@@ -890,14 +890,16 @@ static void note_cut_off(void *arg, struct deployment *d)
 {
 	struct cut_off *c = arg;
 
-	if (c->n + d->n_cut_off > c->cap) {
-		c->cap = 2 * (c->n + d->n_cut_off);
+	if (c->n + d->n_cut_off + 1 > c->cap) {
+		c->cap = 2 * (c->n + d->n_cut_off + 1);
 		c->seqs = realloc(c->seqs, c->cap * sizeof *c->seqs);
 		if (!c->seqs)
 			abort();
 	}
 	for (uint32_t i = 0; i < d->n_cut_off; i++)
 		c->seqs[c->n++] = (uint64_t)d->cut_off[i];
+	if (d->command_seq) /* a reload, which does not wait for the deployment itself */
+		c->seqs[c->n++] = d->command_seq;
 }
 
 void jobs_resume(struct actor *a)

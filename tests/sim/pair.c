@@ -27,7 +27,8 @@ static struct member worker, guardian;
 static enum part acting = PARTS;
 static ucontext_t scheduler, worker_context, guardian_context;
 static uint8_t worker_stack[STACK], guardian_stack[STACK];
-static enum { YIELDED, DIED, ENDED } reason;
+enum leaving { YIELDED, DIED, ENDED };
+static enum leaving reason;
 static enum pair_next ended_with;
 static uint64_t fork_ns, rescue_ns, bell;
 static int32_t forked; /* the worker that the acting member has forked */
@@ -70,7 +71,7 @@ int32_t pair_guardian_pid(void)
 
 /* --- steps --- */
 
-static void leave(int why)
+static void leave(enum leaving why)
 {
 	ucontext_t *self = acting == PART_WORKER ? &worker_context : &guardian_context;
 
