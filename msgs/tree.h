@@ -193,13 +193,13 @@ enum tree_op {
 	TREE_HELLO = 1, /* text: role. The process-manager's answer brings five descriptors: table,
 			   arena, lock, listening socket, notify socket */
 	TREE_BEAT,      /* value: ready. No answer */
-	TREE_START,   /* items: instance, spec, streams, value 1: a helper. Answer: items with slot,
-			 pid, error */
-	TREE_CONFIRM, /* items: instance. The exits are journalled; slots are freed */
-	TREE_ARM,     /* items: instance (before), next, delays…. Answer: error */
-	TREE_REVOKE,  /* items: instance (the order). Answer: error 0 revoked, EALREADY taken */
-	TREE_SIGNAL,  /* items: instance, value: signal | scope << 16 */
-	TREE_RELEASE, /* items: streams key */
+	TREE_START,     /* items: instance, spec, streams, value 1: a helper; with a pid: it lives
+			   already, and is taken over. Answer: items with slot, pid, error */
+	TREE_CONFIRM,   /* items: instance. The exits are journalled; slots are freed */
+	TREE_ARM,       /* items: instance (before), next, delays…. Answer: error */
+	TREE_REVOKE,    /* items: instance (the order). Answer: error 0 revoked, EALREADY taken */
+	TREE_SIGNAL,    /* items: instance, value: signal | scope << 16 */
+	TREE_RELEASE,   /* items: streams key */
 	TREE_PING,
 	TREE_STATUS,     /* answer: actors */
 	TREE_WAIT_READY, /* answered when every actor is ready */
@@ -218,6 +218,7 @@ enum tree_scope { TREE_SCOPE_MAIN, TREE_SCOPE_GROUP };
 
 struct tree_item {
 	uint64_t instance, next, spec, streams;
+	uint64_t start_ticks; /* of a pid to be taken over: field 22 of /proc/PID/stat */
 	uint32_t value;
 	int32_t slot, pid, error; /* errno */
 	uint32_t stage;

@@ -146,26 +146,38 @@ static void report(struct tree_item *item, int slot)
 	item->error = (int32_t)(stage_error & 0xffff);
 }
 
+/* The slot in which it is begun, or in which the process that is it already is taken over. */
+static int begin(const struct tree_item *item)
+{
+	int slot;
+
+	if (item->pid > 0) {
+		slot = adopt_living(item);
+		if (slot >= 0)
+			worker_watch(slot);
+		return slot;
+	}
+	slot = slots_new(pair.table, item->instance, item->spec, item->streams);
+	if (slot < 0)
+		return slot;
+	pair.table->slots[slot].helper = item->value & 1;
+	slots_commit_start(&pair.table->slots[slot]);
+	worker_start(slot);
+	return slot;
+}
+
 static void start_one(struct tree_item *item)
 {
-	int slot = item->instance ? slots_find(pair.table, item->instance) : -1;
+	int slot = item->instance ? slots_find(pair.table, item->instance) : -EINVAL;
 
-	if (item->instance == 0) {
-		item->error = EINVAL;
+	if (slot == -1)
+		slot = begin(item);
+	if (slot >= 0) {
+		report(item, slot);
 		return;
 	}
-	if (slot < 0) {
-		slot = slots_new(pair.table, item->instance, item->spec, item->streams);
-		if (slot < 0) {
-			item->error = -slot;
-			item->slot = -1;
-			return;
-		}
-		pair.table->slots[slot].helper = item->value & 1;
-		slots_commit_start(&pair.table->slots[slot]);
-		worker_start(slot);
-	}
-	report(item, slot);
+	item->error = -slot;
+	item->slot = -1;
 }
 
 static void start(struct client *c)

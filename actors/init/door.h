@@ -24,6 +24,7 @@ void door_ready_changed(void);
 /* What the worker does for the door. */
 void worker_confirm(int slot);
 void worker_start(int slot);
+void worker_watch(int slot); /* a child of others, by its pidfd */
 void worker_keep(bool keep);
 void worker_shutdown(void);
 

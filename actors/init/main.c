@@ -229,61 +229,6 @@ static void fill_table(const struct options *o, uint64_t base_nofile)
 	atomic_store(&t->n_actors, o->n_actors);
 }
 
-/* Pipes are opened again through the children that still have them. */
-static void reopen_streams(void)
-{
-	for (int i = 0; i < atomic_load(&pair.table->streams_high); i++) {
-		struct tree_stream *s = &pair.table->streams[i];
-		int32_t pid = 0;
-
-		for (int k = 0; s->key && k < atomic_load(&pair.table->high); k++)
-			if (pair.table->slots[k].streams == s->key &&
-			    tree_state_of(atomic_load(&pair.table->slots[k].word)) == TREE_RUNNING)
-				pid = atomic_load(&pair.table->slots[k].pid);
-		for (int k = 0; k < 4; k++) {
-			char path[64];
-
-			if (s->fds[k] < 0)
-				continue;
-			snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, k < 2 ? 1 : 2);
-			s->fds[k] = pid ? open(path, (k % 2 ? O_WRONLY : O_RDONLY) | O_NONBLOCK |
-							     O_CLOEXEC)
-					: -1;
-			if (s->fds[k] >= 0 && k % 2)
-				fcntl(s->fds[k], F_SETFL, 0);
-		}
-		if (s->key && !pid)
-			s->key = 0;
-	}
-}
-
-/* Whether the pid is the process that was started, not one that got its number later. */
-static bool is_the_one(const struct tree_slot *s)
-{
-	char path[32];
-	struct stat st;
-
-	snprintf(path, sizeof path, "/proc/%d", atomic_load(&s->pid));
-	if (stat(path, &st) < 0)
-		return false;
-	return (uint64_t)st.st_ctim.tv_sec * 1000000000u + (uint64_t)st.st_ctim.tv_nsec >=
-	       s->started_wall_ns - 2000000000u;
-}
-
-/* A new pair over an old table: both members died, every child is a stranger. */
-static void adopt_slot(struct tree_slot *s)
-{
-	enum tree_state state = tree_state_of(atomic_load(&s->word));
-
-	s->pidfd = -1;
-	if ((state != TREE_RUNNING && state != TREE_STARTING) || atomic_load(&s->pid) == 0)
-		return;
-	if (is_the_one(s))
-		s->pidfd = (int)syscall(SYS_pidfd_open, atomic_load(&s->pid), 0);
-	if (s->pidfd < 0)
-		s->pidfd = -1;
-}
-
 static void adopt(void)
 {
 	struct tree_table *t = pair.table;
@@ -300,7 +245,7 @@ static void adopt(void)
 		adopt_slot(&t->slots[i]);
 	for (int i = 0; i < atomic_load(&t->n_actors); i++)
 		adopt_slot(&t->actors[i].slot);
-	reopen_streams();
+	adopt_streams();
 }
 
 static int at_high_place(int fd)

@@ -52,6 +52,18 @@ void pair_ring(int slot);
 int spawn_slot(int slot);
 int spawn_actor(struct tree_actor *a);
 
+/* The spec at this offset of the arena. */
+const struct tree_spec *spawn_spec_at(uint64_t offset); /* NULL: not within bounds */
+
+/* --- adopt.c --- */
+/* Of a table whose pair died: the pidfd is opened again if the pid is still the same process. */
+void adopt_slot(struct tree_slot *s);
+/* All pipes of such a table, opened again through the children that have them. */
+void adopt_streams(void);
+/* A process that was started under another table becomes this instance: its slot, which runs;
+ * -ESRCH: it has ended; -ENOSPC. */
+int adopt_living(const struct tree_item *item);
+
 /* --- reap.c --- */
 /* Records and reaps all that is dead below; a dead member below: true. */
 bool reap_all(bool as_worker, void (*on_exit)(int slot));

@@ -207,7 +207,7 @@ static bool array_is_within(const struct tree_spec *s, uint32_t offset, uint32_t
 	return true;
 }
 
-static const struct tree_spec *spec_at(uint64_t offset)
+const struct tree_spec *spawn_spec_at(uint64_t offset)
 {
 	const struct tree_spec *s = (const void *)(pair.arena + offset);
 
@@ -245,6 +245,21 @@ static void point_at(const struct tree_spec *s, uint32_t offset, uint32_t n, cha
 	ret[n] = NULL;
 }
 
+/* A program whose output is itself an end to read from never meets a broken pipe, whoever of ours
+ * is dead: it waits, at worst, until the pipe is opened again through it. */
+static void open_both_ways(int *fd)
+{
+	char path[40];
+	int both;
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", *fd);
+	both = open(path, O_RDWR | O_CLOEXEC);
+	if (both < 0)
+		return;
+	close(*fd);
+	*fd = both;
+}
+
 static int make_pipe(int fds[2])
 {
 	if (pipe2(fds, O_CLOEXEC) < 0) {
@@ -252,6 +267,7 @@ static int make_pipe(int fds[2])
 		return -errno;
 	}
 	fcntl(fds[0], F_SETFL, O_NONBLOCK);
+	open_both_ways(&fds[1]);
 	/* Past the user's quota the kernel gives 8 KiB; 16 still works for most. */
 	if (fcntl(fds[1], F_GETPIPE_SZ) < 16384)
 		fcntl(fds[1], F_SETPIPE_SZ, 16384);
@@ -323,7 +339,7 @@ static int never(struct tree_slot *slot, enum tree_stage stage, int err)
 int spawn_slot(int i)
 {
 	struct tree_slot *slot = &pair.table->slots[i];
-	const struct tree_spec *s = spec_at(slot->spec);
+	const struct tree_spec *s = spawn_spec_at(slot->spec);
 	struct tree_stream *st;
 	int err;
 

@@ -102,6 +102,13 @@ void worker_confirm(int slot)
 	slots_free(pair.table, slot);
 }
 
+void worker_watch(int slot)
+{
+	if (pair.table->slots[slot].pidfd >= 0)
+		watch_fd(pair.table->slots[slot].pidfd, (uint64_t)(TAG_PIDFD + slot), EPOLLIN);
+	any_orphan = true;
+}
+
 /* A start that could not be made at once: who asked has had an answer without a pid. */
 static void start_late(int slot)
 {
@@ -413,9 +420,7 @@ static void take_stock(void)
 		case TREE_RUNNING:
 			if (s->pidfd < 0)
 				s->pidfd = (int)syscall(SYS_pidfd_open, atomic_load(&s->pid), 0);
-			if (s->pidfd >= 0)
-				watch_fd(s->pidfd, (uint64_t)(TAG_PIDFD + i), EPOLLIN);
-			any_orphan = true;
+			worker_watch(i);
 			break;
 		case TREE_EXITED:
 			carry_out_order(i);

@@ -34,6 +34,16 @@ static void go_on(struct adoption *q, struct deployment *d)
 	}
 }
 
+/* It outlived its whole tree: the new lops-init makes it its own, and its output is read again. */
+static void take_over(struct actor *a, struct deployment *d)
+{
+	const char *why;
+	int status;
+
+	d->arena_at = d->spec ? manager_of(a)->os->place_spec(a, d, &why, &status) : 0;
+	life_send_start(a, d);
+}
+
 /* No slot knows it: it was never spawned, or the whole tree is another one. */
 static void adopt_without_slot(struct adoption *q, struct deployment *d)
 {
@@ -44,16 +54,19 @@ static void adopt_without_slot(struct adoption *q, struct deployment *d)
 		life_send_start(q->a, d);
 		return;
 	}
-	if (d->pid != MSG_NONE && m->os->lives(q->a, d)) {
-		go_on(q, d); /* watched by a pidfd of our own */
+	d->living = d->pid == MSG_NONE ? 0 : d->pid;
+	if (d->living && m->os->lives(q->a, d)) {
+		take_over(q->a, d);
+		go_on(q, d);
 		return;
 	}
+	d->living = 0;
 	/* Its start was on the disk. Nobody has carried it out, or one whose table is gone. */
 	if (d->status == PROCESS_STARTING && d->pid == MSG_NONE && d->spec) {
 		m->os->sweep(q->a, d, 0);
 		return;
 	}
-	life_exited_unknown(q->a, d, "ended while nobody watched, with an unknown status");
+	life_exited_unknown(q->a, d, ENDED_UNWATCHED);
 }
 
 void adopt_swept(struct actor *a, struct deployment *d, const int64_t *found, uint32_t n)
@@ -63,14 +76,14 @@ void adopt_swept(struct actor *a, struct deployment *d, const int64_t *found, ui
 	int status;
 
 	for (uint32_t i = 0; i < n; i++) {
-		d->pid = found[i];
+		d->living = found[i];
 		if (m->os->lives(a, d)) {
-			d->pid = MSG_NONE;
-			life_started(a, d, found[i], d->start_ticks);
+			take_over(a, d);
+			m->os->flush(a);
 			return;
 		}
 	}
-	d->pid = MSG_NONE;
+	d->living = 0;
 	/* Finished now, under the same number. */
 	d->arena_at = m->os->place_spec(a, d, &why, &status);
 	if (d->arena_at)

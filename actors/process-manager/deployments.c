@@ -53,7 +53,6 @@ struct deployment *deployment_add(struct manager *m, const char *id)
 	d->status = PROCESS_STOPPED;
 	d->port = d->pid = d->ppid = d->exit_code = d->signal = MSG_NONE;
 	d->start_time = d->end_time = (double)NAN;
-	d->orphan_fd = -1;
 	d->streams = msg_did("streams", id, 0, 0);
 	*at = d;
 	m->n++;

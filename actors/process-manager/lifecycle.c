@@ -174,6 +174,7 @@ void life_start(struct actor *a, struct deployment *d)
 		d->restarts++;
 	d->status = PROCESS_STARTING;
 	d->instance = actor_unique(a);
+	d->living = 0;
 	d->running_generation = d->generation;
 	d->pid = d->exit_code = d->signal = MSG_NONE;
 	d->core_dumped = d->killed = d->asked = d->start_after_stop = false;

@@ -63,7 +63,7 @@ struct deployment {
 	int exit_word_slot;
 	bool sweep_wanted;
 	int sweep_rounds;
-	int orphan_fd; /* own pidfd of one that lives without a tree, -1 */
+	int64_t living; /* pid of one that lives without a tree: to be taken over, 0: none */
 };
 
 /* What the shell does; the simulator supplies a model. Answers come back through manager_*. */
@@ -81,8 +81,9 @@ struct tree_os {
 	void (*sweep)(struct actor *a, struct deployment *d, int signo);
 	bool (*port_is_occupied)(struct actor *a, int port);
 	void (*port_holder)(struct actor *a, int port, char *ret_text, size_t size);
-	void (*flush)(struct actor *a);                       /* batched starts go out */
-	bool (*lives)(struct actor *a, struct deployment *d); /* by pid, start ticks and boot */
+	void (*flush)(struct actor *a); /* batched starts go out */
+	/* Whether d->living is the process, by its start ticks. */
+	bool (*lives)(struct actor *a, struct deployment *d);
 };
 
 enum { HASH = 4096, JOBS_WAITING_MAX = 256 };
@@ -176,6 +177,7 @@ void reload_found(struct actor *a, const struct tree_slot *s);
 void reloads_done(struct manager *m);
 
 /* --- adopt.c --- */
+#define ENDED_UNWATCHED "ended while nobody watched, with an unknown status"
 void adopt_all(struct actor *a); /* again after each reconnect to lops-init */
 void adopt_resumed(struct actor *a);
 /* What was found of a start that no table knows: nothing, and it is made; or it was. */

@@ -56,7 +56,6 @@ static struct reload *reload_new(struct actor *a, const struct deployment *d, st
 				    .port = d->port,
 				    .generation = d->generation,
 				    .streams = d->streams,
-				    .orphan_fd = -1,
 				    .helper = true,
 				    .instance = actor_unique(a)};
 	snprintf(r->as.id, sizeof r->as.id, "%s", d->id);
@@ -129,7 +128,7 @@ static struct reload *reload_of(struct actor *a, uint64_t instance)
 
 void reload_found(struct actor *a, const struct tree_slot *s)
 {
-	struct deployment as = {.instance = s->instance, .orphan_fd = -1};
+	struct deployment as = {.instance = s->instance};
 
 	if (!reload_of(a, s->instance))
 		manager_of(a)->os->signal(a, &as, 9, true);

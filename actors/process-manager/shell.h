@@ -25,7 +25,8 @@ struct shell {
 	struct tree_message out; /* starts being gathered */
 	struct tree_message confirms;
 	uint32_t next_id;
-	bool adopted;
+	struct tree_item *signals; /* asked for and not answered yet, in order; malloc */
+	uint32_t n_signals, cap_signals, n_signals_sent;
 	struct arena_piece *pieces; /* in use, sorted by place */
 	uint32_t n_pieces, cap_pieces;
 	struct deployment *sweeping[TREE_SLOTS];
@@ -38,6 +39,19 @@ static inline struct shell *shell_of(struct actor *a)
 {
 	return manager_of(a)->shell;
 }
+
+/* tree_port.c: false: not sent, and disconnected. */
+bool tree_port_send(struct actor *a, struct tree_message *m);
+
+/* rescue.c */
+bool rescue_pair_lives(const struct shell *s);
+bool rescue_continue(const struct shell *s); /* SIGCONT to its members; false: there is none */
+void rescue_pair(struct actor *a);
+
+/* signals.c: value: number | scope << 16 */
+void signals_add(struct shell *s, uint64_t instance, uint32_t value);
+void signals_send(struct actor *a);
+void signals_answered(struct shell *s, uint32_t n);
 
 /* arena.c: a place for so many bytes, 0: full. */
 uint64_t arena_take(struct shell *s, uint32_t length);

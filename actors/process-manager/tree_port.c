@@ -21,7 +21,6 @@ enum {
 	RECONNECT_MS = 20,
 	RECONNECT_MAX_MS = 500,
 	FAILURES_BEFORE_RESCUE = 3,
-	RESCUE_PATIENCE_MS = 3000,
 	RESCUE_PAUSE_MS = 50,
 	WATCH_MS = 1000,
 	SILENCE_MS = 3000
@@ -40,6 +39,7 @@ static void disconnect(struct actor *a)
 		close(s->fd);
 	}
 	s->fd = -1;
+	s->n_signals_sent = 0;
 	if (!s->reconnect.due_ms)
 		actor_timer_set(a, &s->reconnect, actor_now_ms(a) + RECONNECT_MS);
 }
@@ -55,84 +55,6 @@ static void send_hello(struct actor *a)
 		disconnect(a);
 }
 
-/* --- the third watcher --- */
-
-static bool member_lives(const struct tree_member *m)
-{
-	pid_t pid = atomic_load(&m->pid);
-	struct proc_facts f;
-
-	return atomic_load(&m->state) != TREE_MEMBER_FREE && pid > 0 && kill(pid, 0) == 0 &&
-	       proc_read(pid, &f) && f.state != 'Z' && f.state != 'X';
-}
-
-static bool pair_lives(const struct shell *s)
-{
-	for (int k = 0; k < TREE_MEMBERS; k++)
-		if (member_lives(&s->table->members[k]))
-			return true;
-	return false;
-}
-
-static void exec_pair(struct shell *s, const char *run_dir, const char *state_dir)
-{
-	char self[PATH_MAX], init[PATH_MAX + 16], fds[64], *slash;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	char *const argv[] = {(char[]){"lops-init"},
-			      (char[]){"--run-dir"},
-			      strdup(run_dir),
-			      (char[]){"--state-dir"},
-			      strdup(state_dir),
-			      (char[]){"--libexec"},
-			      self,
-			      (char[]){"--adopt"},
-			      fds,
-			      NULL};
-	sigset_t none;
-
-	self[n > 0 ? n : 0] = 0;
-	slash = strrchr(self, '/');
-	if (!slash)
-		_exit(1);
-	*slash = 0;
-	snprintf(init, sizeof init, "%s/lops-init", self);
-	/* Above the places that lops-init uses itself; exec keeps them. */
-	for (int i = 0; i < 5; i++)
-		s->fds[i] = fcntl(s->fds[i], F_DUPFD, 20);
-	snprintf(fds, sizeof fds, "%d,%d,%d,%d,%d", s->fds[0], s->fds[1], s->fds[2], s->fds[3],
-		 s->fds[4]);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	execv(init, argv);
-	_exit(1);
-}
-
-static void rescue(struct actor *a)
-{
-	struct shell *s = shell_of(a);
-	pid_t pid;
-
-	for (int k = 0; k < TREE_MEMBERS; k++)
-		if (member_lives(&s->table->members[k])) {
-			/* Alive but not answering: it may be stopped. */
-			kill(atomic_load(&s->table->members[k].pid), SIGCONT);
-			return;
-		}
-	if (atomic_load(&s->table->stop) || actor_now_ms(a) < s->rescued_ms + RESCUE_PATIENCE_MS)
-		return;
-	s->rescued_ms = actor_now_ms(a);
-	actor_log(a, ACTOR_ERROR,
-		  "both members of lops-init are gone; making a new pair on the same table");
-	pid = fork();
-	if (pid == 0) {
-		if (fork() == 0)
-			exec_pair(s, actor_run_dir(a), actor_state_dir(a));
-		_exit(0);
-	}
-	if (pid > 0)
-		waitpid(pid, NULL, 0);
-}
-
 static void try_connect(struct actor *a, struct actor_timer *t);
 
 static void ping(struct actor *a)
@@ -146,12 +68,8 @@ static void ping(struct actor *a)
 /* Both members may be stopped, with nobody left to continue either. */
 static void wake_pair(struct actor *a)
 {
-	struct shell *s = shell_of(a);
-
-	for (int k = 0; k < TREE_MEMBERS; k++)
-		if (member_lives(&s->table->members[k]))
-			kill(atomic_load(&s->table->members[k].pid), SIGCONT);
-	s->heard_ms = actor_now_ms(a);
+	rescue_continue(shell_of(a));
+	shell_of(a)->heard_ms = actor_now_ms(a);
 	disconnect(a);
 }
 
@@ -163,7 +81,7 @@ static void watch_pair(struct actor *a, struct actor_timer *t)
 	actor_timer_set(a, t, actor_now_ms(a) + WATCH_MS);
 	if (!s->table || atomic_load(&s->table->stop))
 		return;
-	if (!pair_lives(s)) {
+	if (!rescue_pair_lives(s)) {
 		disconnect(a);
 		try_connect(a, NULL);
 		return;
@@ -184,8 +102,8 @@ static void try_connect(struct actor *a, struct actor_timer *t)
 		return;
 	/* The listening socket is ours too: a connection would succeed though both members are
 	 * dead, and never be answered. */
-	if (s->table && !pair_lives(s)) {
-		rescue(a);
+	if (s->table && !rescue_pair_lives(s)) {
+		rescue_pair(a);
 		actor_timer_set(a, &s->reconnect, actor_now_ms(a) + RESCUE_PAUSE_MS);
 		return;
 	}
@@ -194,7 +112,7 @@ static void try_connect(struct actor *a, struct actor_timer *t)
 		s->fd = -1;
 		s->failures++;
 		if (s->table && s->failures % FAILURES_BEFORE_RESCUE == 0)
-			rescue(a);
+			rescue_pair(a);
 		wait = RECONNECT_MS * (s->failures < 25 ? s->failures : 25);
 		actor_timer_set(a, &s->reconnect,
 				actor_now_ms(a) +
@@ -278,6 +196,7 @@ static void on_hello(struct actor *a, int *fds, int n)
 	}
 	m->table = s->table;
 	deaths_look(a);
+	signals_send(a);
 	if (m->loaded)
 		adopt_all(a);
 }
@@ -293,6 +212,11 @@ static void on_start_answer(struct actor *a, const struct tree_item *item)
 		look_at_slot(a, item->slot);
 	if (!d)
 		return;
+	d->living = 0;
+	if (item->slot < 0 && item->error == ESRCH) {
+		life_exited_unknown(a, d, ENDED_UNWATCHED);
+		return;
+	}
 	if (item->slot < 0) {
 		char why[200];
 
@@ -323,6 +247,8 @@ static void take(struct actor *a, struct tree_message *m, int *fds, int n_fds)
 		close(fds[i]);
 	if (m->op == TREE_ACTOR_DIED)
 		deaths_look(a);
+	if (m->op == TREE_SIGNAL)
+		signals_answered(shell_of(a), m->count);
 	for (uint32_t i = 0; i < m->count && shell_of(a)->table; i++) {
 		if (m->op == TREE_START)
 			on_start_answer(a, &m->items[i]);
@@ -361,17 +287,24 @@ static bool is_up(struct actor *a)
 	return shell_of(a)->fd >= 0 && shell_of(a)->table;
 }
 
-static void send_batch(struct actor *a, struct tree_message *m, enum tree_op op)
+bool tree_port_send(struct actor *a, struct tree_message *m)
 {
 	struct shell *s = shell_of(a);
 
+	m->id = ++s->next_id;
+	if (s->fd >= 0 && tree_send(s->fd, m) == 0)
+		return true;
+	disconnect(a);
+	return false;
+}
+
+static void send_batch(struct actor *a, struct tree_message *m, enum tree_op op)
+{
 	if (m->count == 0)
 		return;
 	m->op = op;
-	m->id = ++s->next_id;
 	/* Not sent: the reconnect takes stock and asks again. */
-	if (s->fd < 0 || tree_send(s->fd, m) < 0)
-		disconnect(a);
+	tree_port_send(a, m);
 	m->count = 0;
 }
 
@@ -391,7 +324,9 @@ static void start(struct actor *a, struct deployment *d)
 	s->out.items[s->out.count++] = (struct tree_item){.instance = d->instance,
 							  .spec = d->arena_at,
 							  .streams = captures ? d->streams : 0,
-							  .value = d->helper};
+							  .value = d->helper,
+							  .pid = (int32_t)d->living,
+							  .start_ticks = d->start_ticks};
 }
 
 static void confirm(struct actor *a, uint64_t instance)
@@ -403,21 +338,13 @@ static void confirm(struct actor *a, uint64_t instance)
 	s->confirms.items[s->confirms.count++] = (struct tree_item){.instance = instance};
 }
 
+/* One that may be about to be taken over is told to lops-init first. */
 static int signal_it(struct actor *a, struct deployment *d, int signo, bool group)
 {
-	static struct tree_message m;
-
-	if (d->orphan_fd >= 0) {
-		if (group)
-			return kill(-(pid_t)d->pid, signo) < 0 ? errno : 0;
-		return syscall(SYS_pidfd_send_signal, d->orphan_fd, signo, NULL, 0) < 0 ? errno : 0;
-	}
-	m = (struct tree_message){.count = 1};
-	m.items[0] = (struct tree_item){
-		.instance = d->instance,
-		.value = (uint32_t)signo | (uint32_t)(group ? TREE_SCOPE_GROUP : TREE_SCOPE_MAIN)
-						   << 16};
-	send_batch(a, &m, TREE_SIGNAL);
+	flush(a);
+	signals_add(shell_of(a), d->instance,
+		    (uint32_t)signo | (uint32_t)(group ? TREE_SCOPE_GROUP : TREE_SCOPE_MAIN) << 16);
+	signals_send(a);
 	return 0;
 }
 
@@ -472,38 +399,15 @@ static void free_spec(struct actor *a, uint64_t at)
 	arena_give(s, at);
 }
 
-static void orphan_ended(struct actor *a, int fd, uint32_t events, void *arg)
-{
-	struct deployment *d = deployment_of_instance(manager_of(a), (uint64_t)(uintptr_t)arg);
-
-	(void)events;
-	actor_port_remove(a, fd);
-	close(fd);
-	if (!d)
-		return;
-	d->orphan_fd = -1;
-	life_exited_unknown(a, d, "ended with an unknown status: its lops-init was gone");
-}
-
-/* One that outlived its whole tree: watched by a pidfd of our own from here on. Of a start that
- * nobody has told us of, it is the process that leads its session. */
+/* Of a start that nobody has told us of, it is the process that leads its session. */
 static bool lives(struct actor *a, struct deployment *d)
 {
 	struct proc_facts f;
-	int fd;
 
-	if (d->orphan_fd >= 0)
-		return true;
-	fd = (int)syscall(SYS_pidfd_open, (pid_t)d->pid, 0);
-	if (fd < 0)
+	(void)a;
+	if (!proc_read(d->living, &f) || f.state == 'Z' || f.state == 'X' ||
+	    (d->start_ticks ? f.start_ticks != d->start_ticks : f.session != d->living))
 		return false;
-	if (!proc_read(d->pid, &f) || f.state == 'Z' ||
-	    (d->start_ticks ? f.start_ticks != d->start_ticks : f.session != d->pid) ||
-	    actor_port_add(a, fd, EPOLLIN, orphan_ended, (void *)(uintptr_t)d->instance) < 0) {
-		close(fd);
-		return false;
-	}
-	d->orphan_fd = fd;
 	d->start_ticks = f.start_ticks;
 	return true;
 }

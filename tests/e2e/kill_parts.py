@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""Kills each part of a set while real programs run: first each in turn, then in random order. Nothing
-that is managed may notice: same pid and start time, 0 restarts, numbered output without a gap, and
-every command is answered truthfully.
+"""Kills each part of a set while real programs run: first each in turn, then in random order; some together
+(the pair, all actors, all that holds an end of the pipes, all there is). Nothing that is managed may notice:
+same pid and start time, 0 restarts, numbered output without a gap, and every command is answered truthfully.
 
 usage: kill_parts.py BIN-FOLDER [--rounds N] [--seed N]"""
 import argparse
@@ -18,7 +18,7 @@ from lops_set import Failed, Set, check, free_port, same, start_ticks, wait_for
 COUNT = ("import os,time,itertools\n"
          "for i in itertools.count():\n os.write(1, b'%d\\n' % i); time.sleep(.002)")
 ACTORS = ["broker", "process-manager", "log-monitor", "coordinator"]
-PARTS = ["guardian", "worker", *ACTORS, "pair", "actors"]
+PARTS = ["guardian", "worker", *ACTORS, "pair", "actors", "readers", "all"]
 
 
 def begin(s):
@@ -62,16 +62,21 @@ def victims(s, part):
     if part == "pair":
         return members
     pids = s.actors()
-    return [pids[a][0] for a in (ACTORS if part == "actors" else [part]) if pids.get(a, (0,))[0] > 0]
+    wanted = {"actors": ACTORS, "all": ACTORS, "readers": ["log-monitor"]}.get(part, [part])
+    found = [pids[a][0] for a in wanted if pids.get(a, (0,))[0] > 0]
+    return found + members if part in ("readers", "all") else found
 
 
 def kill(s, part):
     pids = wait_for(f"{part} to be there", lambda: victims(s, part))
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+    for signo in (signal.SIGSTOP, signal.SIGKILL) if len(pids) > 1 else (signal.SIGKILL,):
+        for pid in pids:
+            try:
+                os.kill(pid, signo)
+            except ProcessLookupError:
+                pass
+    if part == "all":
+        s.up()
 
 
 def commanded(s, number, rng):

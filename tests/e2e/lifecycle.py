@@ -104,6 +104,43 @@ def down_keep_and_up_take_over(bin_dir):
         same("the same process", (row["pid"], start_ticks(pid), row["restarts"]), (pid, ticks, 0))
 
 
+def what_outlived_all_of_ours_is_taken_over(bin_dir):
+    flood = "import os,itertools\nfor i in itertools.count(): os.write(1, b'%d\\n' % i)"
+    with Set(bin_dir) as s:
+        s.up()
+        s.start("flood", "python3", "-c", flood)
+        s.start("quiet", "sleep", "infinity")
+        before = {name: (row["pid"], start_ticks(row["pid"])) for name, row in s.rows().items()}
+        wait_for("output", lambda: s.log("flood"))
+        ours = s.members() + [pid for pid, _ in s.actors().values()]
+        for signo in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in ours:
+                os.kill(pid, signo)
+        wait_for("them to be gone", lambda: not any(start_ticks(pid) for pid in ours))
+        s.up()
+        for name, (pid, ticks) in before.items():
+            row = s.row(name)
+            same(f"{name} as before", (row["pid"], start_ticks(row["pid"]), row["status"], row["restarts"]),
+                 (pid, ticks, "running", 0))
+        captured = len(s.log("flood"))
+        wait_for("output to go on", lambda: len(s.log("flood")) > captured + 200000)
+        os.kill(before["flood"][0], signal.SIGKILL)
+        row = s.wait_status("flood", "crashed")
+        same("how it ended, where the kernel tells", row["signal"], told_signal(signal.SIGKILL))
+        numbers = [int(n) for n in s.log("flood").rsplit(b"\n", 1)[0].split()]
+        check("no number is missing or twice", all(a + 1 == b for a, b in zip(numbers, numbers[1:])))
+        s.lops("stop", "quiet")
+        check("it is stopped", start_ticks(before["quiet"][0]) is None)
+        s.lops("restart", "flood")
+        s.wait_status("flood", "running")
+
+
+def told_signal(signo):
+    """Of a child that fell to pid 1 the kernel tells the status from 6.15 on."""
+    major, minor = (int(n) for n in os.uname().release.split(".")[:2])
+    return signo if (major, minor) >= (6, 15) else None
+
+
 def a_second_up_says_so(bin_dir):
     with Set(bin_dir) as s:
         s.up()
@@ -344,7 +381,8 @@ def another_user(bin_dir):
 if __name__ == "__main__":
     sys.path.insert(0, os.path.dirname(__file__))
     run([thin_line, exits_are_told, output_is_captured, stop_takes_the_whole_tree,
-         down_and_up_keep_the_intent, down_keep_and_up_take_over, a_second_up_says_so,
-         the_file_is_carried_out, notify_makes_it_ready, a_start_that_waits_tells_the_truth,
-         a_reload_command_runs_beside_it, environment_is_inherited_as_asked, the_death_of_a_part_is_told_once, children_are_clean, secrets_stay_inside,
-         a_thousand_calls_at_once, launched_with_closed_descriptors, another_user])
+         down_and_up_keep_the_intent, down_keep_and_up_take_over, what_outlived_all_of_ours_is_taken_over,
+         a_second_up_says_so, the_file_is_carried_out, notify_makes_it_ready,
+         a_start_that_waits_tells_the_truth, a_reload_command_runs_beside_it,
+         environment_is_inherited_as_asked, the_death_of_a_part_is_told_once, children_are_clean,
+         secrets_stay_inside, a_thousand_calls_at_once, launched_with_closed_descriptors, another_user])

@@ -146,6 +146,11 @@ static bool open_proc(const char *path, int *ret_fd)
 	int pid = 0, fd;
 	struct proc *p;
 
+	if (strncmp(path, "/proc/self/fd/", 14) == 0 && pair_acts()) {
+		errno = ENOENT;
+		*ret_fd = -1;
+		return true;
+	}
 	if (!is_boot && (sscanf(path, "/proc/%d/%15s", &pid, what) != 2 || pid < SIM_PID))
 		return false;
 	p = kernel_proc(pid);
@@ -154,14 +159,15 @@ static bool open_proc(const char *path, int *ret_fd)
 		*ret_fd = -1;
 		return true;
 	}
-	fd = fd_new(FD_TEXT, pair_acts());
+	pair_step();
+	fd = fd_new(strncmp(what, "fd/", 3) == 0 ? FD_PIPE : FD_TEXT, pair_acts());
 	if (is_boot)
 		set_text(fd, "%s\n", kernel_boot_id());
 	else if (strcmp(what, "stat") == 0)
 		set_text(fd, "%d (x) %c %d %d %d 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %llu 0 0",
 			 (int)p->pid, p->state == PROC_ZOMBIE ? 'Z' : 'S', (int)p->parent,
 			 (int)p->session, (int)p->session, (unsigned long long)p->start_ticks);
-	else
+	else if (strcmp(what, "environ") == 0)
 		set_text(fd, "LOPS_INSTANCE=%llu", (unsigned long long)p->instance);
 	*ret_fd = fd;
 	return true;
@@ -179,6 +185,25 @@ int __wrap_open(const char *path, int flags, ...)
 	mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
 	va_end(args);
 	return __real_open(path, flags, mode);
+}
+
+/* /proc/PID, and a descriptor in it: a pipe. */
+int __wrap_stat(const char *path, struct stat *ret_st)
+{
+	char what[16] = "";
+	int pid = 0;
+
+	if (sscanf(path, "/proc/%d/%15s", &pid, what) < 1 || pid < SIM_PID)
+		return __real_stat(path, ret_st);
+	pair_step();
+	if (!kernel_proc(pid)) {
+		errno = ENOENT;
+		return -1;
+	}
+	memset(ret_st, 0, sizeof *ret_st);
+	ret_st->st_mode = what[0] ? S_IFIFO : S_IFDIR;
+	ret_st->st_ctim.tv_sec = (time_t)(world_wall_ns() / 1000000000u);
+	return 0;
 }
 
 static ssize_t read_signals(void *to, size_t size)

@@ -24,7 +24,7 @@ ack-before-commit|broker/core.c|s/^\tif (!c->error \&\& c->turn_dirty)$/\tacknow
 exit-said-twice|actors/process-manager/lifecycle.c|s/^\td->exit_instance = d->instance;$/\tto.did = 0;\n&/
 sweep-skipped|actors/process-manager/lifecycle.c|s/^\t\tbegin_sweep(a, d, d->killed ? 9 : 0);/\t\tstopped(a, d, NULL, 0);/
 commit-before-acked|lib/actor/bus_client.c|s/ \&\& c->commits\[done\].number <= c->acked_number)/)/
-start-not-idempotent|actors/init/door.c|/^static void start_one/,/^}/s/^\tif (slot < 0) {$/\tif (true) {/
+start-not-idempotent|actors/init/door.c|/^static void start_one/,/^}/s/^\tif (slot == -1)$/\tif (true)/
 confirm-before-ack|actors/process-manager/lifecycle.c|s/^\tsay_exited(a, d, e, how, pid);/&\n\tmanager_of(a)->os->confirm(a, d->instance), manager_of(a)->os->flush(a);/
 release-forgotten|actors/process-manager/lifecycle.c|s/^\tm->os->release(a, d->streams);//
 did-without-instance|actors/process-manager/lifecycle.c|s/msg_did(kind, d->id, d->instance, 0)/msg_did(kind, d->id, 0, 0)/

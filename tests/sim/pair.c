@@ -31,6 +31,7 @@ enum leaving { YIELDED, DIED, ENDED };
 static enum leaving reason;
 static enum pair_next ended_with;
 static uint64_t fork_ns, rescue_ns, bell;
+static bool booting;   /* what a new pair's main does */
 static int32_t forked; /* the worker that the acting member has forked */
 static char *no_environment[1];
 
@@ -41,7 +42,7 @@ struct tree_table *pair_table(void)
 
 bool pair_acts(void)
 {
-	return acting != PARTS;
+	return acting != PARTS || booting;
 }
 
 int32_t pair_pid(void)
@@ -410,7 +411,9 @@ void pair_boot(bool fresh)
 	pair.run_dir = pair.state_dir = pair.libexec = "";
 	bell = 0;
 	fork_ns = rescue_ns = SIM_NEVER;
+	booting = true;
 	pair_table_open(fresh);
+	booting = false;
 	enter(&guardian, kernel_new_pid(), 0, -1);
 	guardian.next_ns = world.now_ns;
 	worker_born(kernel_new_pid(), 0);

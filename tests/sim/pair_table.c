@@ -60,24 +60,6 @@ static void fill_table(void)
 		atomic_store(&t->flags, TREE_FLAG_NO_INFO);
 }
 
-static void adopt_slot(struct tree_slot *s)
-{
-	enum tree_state state = tree_state_of(atomic_load(&s->word));
-
-	s->pidfd = -1;
-	if ((state == TREE_RUNNING || state == TREE_STARTING) && atomic_load(&s->pid))
-		s->pidfd = pair_pidfd(atomic_load(&s->pid));
-}
-
-static bool stream_is_held(const struct tree_stream *s)
-{
-	for (int k = 0; k < atomic_load(&pair.table->high); k++)
-		if (pair.table->slots[k].streams == s->key &&
-		    tree_state_of(atomic_load(&pair.table->slots[k].word)) == TREE_RUNNING)
-			return true;
-	return false;
-}
-
 /* As the new pair's main does over an old table. */
 static void adopt_table(void)
 {
@@ -91,14 +73,7 @@ static void adopt_table(void)
 		adopt_slot(&t->slots[i]);
 	for (int i = 0; i < atomic_load(&t->n_actors); i++)
 		adopt_slot(&t->actors[i].slot);
-	for (int i = 0; i < atomic_load(&t->streams_high); i++) {
-		struct tree_stream *s = &t->streams[i];
-		bool held = s->key && stream_is_held(s);
-
-		for (int k = 0; k < 4; k++)
-			s->fds[k] = held && s->fds[k] >= 0 ? fd_new(FD_PIPE, true) : -1;
-		s->key = held ? s->key : 0;
-	}
+	adopt_streams();
 }
 
 void pair_table_open(bool fresh)

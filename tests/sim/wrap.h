@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 
@@ -15,6 +16,8 @@
 // NOLINTBEGIN(bugprone-reserved-identifier)
 int __wrap_open(const char *path, int flags, ...);
 int __real_open(const char *path, int flags, ...);
+int __wrap_stat(const char *path, struct stat *ret_st);
+int __real_stat(const char *path, struct stat *ret_st);
 ssize_t __wrap_read(int fd, void *to, size_t size);
 ssize_t __real_read(int fd, void *to, size_t size);
 int __wrap_close(int fd);
