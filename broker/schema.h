@@ -7,7 +7,7 @@
 
 #define JOURNAL_PRAGMAS                                                                            \
 	"PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"               \
-	"PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-2048; PRAGMA temp_store=MEMORY;"          \
+	"PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-1024; PRAGMA temp_store=MEMORY;"          \
 	"PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
 
 #define JOURNAL_SCHEMA                                                                             \

@@ -207,7 +207,8 @@ enum tree_op {
 	TREE_KEEP,
 	TREE_RESUME,
 	/* pushed */
-	TREE_EXIT = 64,    /* items: instance, slot: look at the table. To the process-manager */
+	TREE_EXIT = 64,    /* items: instance, slot: look at the table; none: at all of it. To the
+			      process-manager */
 	TREE_STREAMS_NEW,  /* text: deployment, items[0].streams, fds: out read, err read. To
 			      log-monitor */
 	TREE_STREAMS_GONE, /* items[0].streams */

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include "actors/init/clients.h"
 #include "actors/init/door.h"
 #include "actors/init/pair.h"
 #include "actors/init/slots.h"
@@ -17,18 +18,7 @@
 
 enum { READ_SHARE = 16, FIRST_CLIENT_TAG = 100000 };
 
-enum role { ROLE_NONE, ROLE_ACTOR, ROLE_PROCESS_MANAGER, ROLE_LOG_MONITOR, ROLE_CONTROL };
-
-struct client {
-	int fd; /* -1: free */
-	enum role role;
-	struct tree_actor *actor;
-	bool waits_ready;
-	uint32_t wait_id;
-	int next_stream; /* log-monitor: the next place to tell of */
-};
-
-static struct client clients[DOOR_CLIENTS];
+struct client door_clients[DOOR_CLIENTS];
 static struct tree_message in, out;
 static int epoll_fd;
 
@@ -36,10 +26,10 @@ void door_begin(int epoll)
 {
 	epoll_fd = epoll;
 	for (int i = 0; i < DOOR_CLIENTS; i++)
-		clients[i].fd = -1;
+		door_clients[i].fd = -1;
 }
 
-static void client_end(struct client *c)
+void door_client_end(struct client *c)
 {
 	epoll_ctl(epoll_fd, EPOLL_CTL_DEL, c->fd, NULL);
 	close(c->fd);
@@ -53,16 +43,16 @@ void door_accept(void)
 
 	if (fd < 0)
 		return;
-	while (i < DOOR_CLIENTS && clients[i].fd >= 0)
+	while (i < DOOR_CLIENTS && door_clients[i].fd >= 0)
 		i++;
 	if (i == DOOR_CLIENTS) {
 		close(fd);
 		return;
 	}
-	clients[i] = (struct client){.fd = fd};
+	door_clients[i] = (struct client){.fd = fd};
 	e.data.u64 = (uint64_t)(FIRST_CLIENT_TAG + i);
 	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0)
-		client_end(&clients[i]);
+		door_client_end(&door_clients[i]);
 }
 
 static void answer(struct client *c, int error)
@@ -70,7 +60,9 @@ static void answer(struct client *c, int error)
 	out.op = in.op;
 	out.id = in.id;
 	out.error = error < 0 ? -error : error;
-	tree_send(c->fd, &out);
+	/* Who doesn't read is better served by a connection of its own making. */
+	if (tree_send(c->fd, &out) < 0)
+		door_client_end(c);
 }
 
 static void begin_answer(void)
@@ -135,7 +127,7 @@ static void beat(struct client *c)
 
 /* --- the process-manager's operations --- */
 
-static void report(struct tree_item *item, int slot)
+void door_report(struct tree_item *item, int slot)
 {
 	struct tree_slot *s = &pair.table->slots[slot];
 	uint32_t stage_error = atomic_load(&s->stage_error);
@@ -173,7 +165,7 @@ static void start_one(struct tree_item *item)
 	if (slot == -1)
 		slot = begin(item);
 	if (slot >= 0) {
-		report(item, slot);
+		door_report(item, slot);
 		return;
 	}
 	item->error = -slot;
@@ -277,8 +269,8 @@ static void tell_gone(uint64_t key)
 	out.count = 1;
 	out.items[0] = (struct tree_item){.streams = key};
 	for (int i = 0; i < DOOR_CLIENTS; i++)
-		if (clients[i].fd >= 0 && clients[i].role == ROLE_LOG_MONITOR)
-			tree_send(clients[i].fd, &out);
+		if (door_clients[i].fd >= 0 && door_clients[i].role == ROLE_LOG_MONITOR)
+			tree_send(door_clients[i].fd, &out);
 }
 
 /* The place may get another stream, which log-monitor is to hear of; what it knows it tells apart
@@ -286,8 +278,8 @@ static void tell_gone(uint64_t key)
 static void tell_again_from(int place)
 {
 	for (int i = 0; i < DOOR_CLIENTS; i++)
-		if (clients[i].next_stream > place)
-			clients[i].next_stream = place;
+		if (door_clients[i].next_stream > place)
+			door_clients[i].next_stream = place;
 }
 
 static void release(struct client *c)
@@ -365,7 +357,7 @@ void door_ready_changed(void)
 	if (!all_ready())
 		return;
 	for (int i = 0; i < DOOR_CLIENTS; i++) {
-		struct client *c = &clients[i];
+		struct client *c = &door_clients[i];
 
 		if (c->fd < 0 || !c->waits_ready)
 			continue;
@@ -454,7 +446,7 @@ static void handle(struct client *c)
 
 void door_read(int i)
 {
-	struct client *c = &clients[i];
+	struct client *c = &door_clients[i];
 
 	for (int n = 0; n < READ_SHARE && c->fd >= 0; n++) {
 		int got = tree_receive(c->fd, &in, NULL, NULL);
@@ -464,74 +456,6 @@ void door_read(int i)
 		if (got == 1)
 			handle(c);
 		else
-			client_end(c);
-	}
-}
-
-/* --- pushes: best effort, for the table is the truth --- */
-
-static void push_slot(enum tree_op op, int slot)
-{
-	begin_answer();
-	out.op = op;
-	out.count = 1;
-	out.items[0] = (struct tree_item){.instance = pair.table->slots[slot].instance};
-	report(&out.items[0], slot);
-	for (int i = 0; i < DOOR_CLIENTS; i++)
-		if (clients[i].fd >= 0 && clients[i].role == ROLE_PROCESS_MANAGER)
-			tree_send(clients[i].fd, &out);
-}
-
-void door_push_exit(int slot)
-{
-	push_slot(TREE_EXIT, slot);
-}
-
-void door_push_start(int slot)
-{
-	push_slot(TREE_START, slot);
-}
-
-void door_push_actor_died(void)
-{
-	begin_answer();
-	out.op = TREE_ACTOR_DIED;
-	for (int i = 0; i < DOOR_CLIENTS; i++)
-		if (clients[i].fd >= 0 && clients[i].role == ROLE_PROCESS_MANAGER)
-			tree_send(clients[i].fd, &out);
-}
-
-/* One stream's read ends; false: its socket is full for now. */
-static bool push_stream(struct client *c, const struct tree_stream *s)
-{
-	int fds[2], n = 0;
-
-	begin_answer();
-	out.op = TREE_STREAMS_NEW;
-	out.count = 1;
-	out.items[0] = (struct tree_item){.streams = s->key};
-	/* value: which of the two come along, bit 0 out, bit 1 err */
-	for (int k = 0; k < 2; k++)
-		if (s->fds[2 * k] >= 0) {
-			fds[n++] = s->fds[2 * k];
-			out.value |= 1u << k;
-		}
-	memcpy(out.text, s->deployment, sizeof out.text);
-	return n == 0 || tree_send_fds(c->fd, &out, fds, n) == 0;
-}
-
-void door_push_streams(void)
-{
-	int high = atomic_load(&pair.table->streams_high);
-
-	for (int i = 0; i < DOOR_CLIENTS; i++) {
-		struct client *c = &clients[i];
-
-		if (c->fd < 0 || c->role != ROLE_LOG_MONITOR)
-			continue;
-		for (; c->next_stream < high; c->next_stream++)
-			if (pair.table->streams[c->next_stream].key &&
-			    !push_stream(c, &pair.table->streams[c->next_stream]))
-				break;
+			door_client_end(c);
 	}
 }

@@ -13,10 +13,11 @@ enum { DOOR_CLIENTS = 64 };
 void door_begin(int epoll); /* a new worker: no connections yet */
 void door_accept(void);
 void door_read(int client);
-/* Tells the process-manager that slot's instance has ended. */
+/* Tells the process-manager, with the turn's end, that slot's instance has ended. */
 void door_push_exit(int slot);
 /* ... that it runs, as the answer to its start would have. */
 void door_push_start(int slot);
+void door_push_now(void); /* the turn ends */
 void door_push_actor_died(void);
 void door_push_streams(void); /* new ones, to log-monitor */
 void door_ready_changed(void);

@@ -486,6 +486,7 @@ enum pair_next worker_run(void)
 		run_timers();
 		scan_orphans();
 		door_push_streams();
+		door_push_now();
 		if (atomic_load(&pair.table->stop) || shutdown_is_done())
 			return PAIR_EXIT;
 		watch_upper();

@@ -194,6 +194,8 @@ void adopt_resumed(struct actor *a)
 	struct adoption q = {.a = a, .table = manager_of(a)->table};
 
 	deployment_each(manager_of(a), forget_cut_off, NULL);
+	if (!manager_of(a)->resumed)
+		deployment_each(manager_of(a), adopt_old_boot, a);
 	deployment_each(manager_of(a), adopt_one, &q);
 	deployment_each(manager_of(a), adopt_half_stopped, &q);
 	confirm_leftovers(a, q.table);
@@ -214,7 +216,6 @@ void adopt_all(struct actor *a)
 	} else if (!m->resuming) {
 		m->resuming = true;
 		jobs_resume(a);
-		deployment_each(m, adopt_old_boot, a);
 		if (!m->n_resuming)
 			adopt_resumed(a);
 	}

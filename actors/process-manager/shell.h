@@ -51,7 +51,7 @@ void rescue_pair(struct actor *a);
 /* signals.c: value: number | scope << 16 */
 void signals_add(struct shell *s, uint64_t instance, uint32_t value);
 void signals_send(struct actor *a);
-void signals_answered(struct shell *s, uint32_t n);
+void signals_answered(struct actor *a);
 
 /* arena.c: a place for so many bytes, 0: full. */
 uint64_t arena_take(struct shell *s, uint32_t length);

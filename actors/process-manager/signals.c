@@ -19,29 +19,28 @@ void signals_add(struct shell *s, uint64_t instance, uint32_t value)
 	s->signals[s->n_signals++] = (struct tree_item){.instance = instance, .value = value};
 }
 
+/* One message at a time: a thousand would not fit into the socket. */
 void signals_send(struct actor *a)
 {
 	static struct tree_message m;
 	struct shell *s = shell_of(a);
 
-	while (s->fd >= 0 && s->n_signals_sent < s->n_signals) {
-		uint32_t n = s->n_signals - s->n_signals_sent;
-
-		m = (struct tree_message){.op = TREE_SIGNAL,
-					  .count = n < TREE_BATCH ? n : TREE_BATCH};
-		memcpy(m.items, s->signals + s->n_signals_sent, m.count * sizeof *m.items);
-		if (!tree_port_send(a, &m))
-			return;
-		s->n_signals_sent += m.count;
-	}
+	if (s->fd < 0 || s->n_signals_sent || !s->n_signals)
+		return;
+	m = (struct tree_message){.op = TREE_SIGNAL, .count = s->n_signals};
+	if (m.count > TREE_BATCH)
+		m.count = TREE_BATCH;
+	memcpy(m.items, s->signals, m.count * sizeof *m.items);
+	if (tree_port_send(a, &m))
+		s->n_signals_sent = m.count;
 }
 
-/* Answers come in the order of the asking. */
-void signals_answered(struct shell *s, uint32_t n)
+void signals_answered(struct actor *a)
 {
-	if (n > s->n_signals_sent)
-		return;
-	s->n_signals -= n;
-	s->n_signals_sent -= n;
-	memmove(s->signals, s->signals + n, s->n_signals * sizeof *s->signals);
+	struct shell *s = shell_of(a);
+
+	s->n_signals -= s->n_signals_sent;
+	memmove(s->signals, s->signals + s->n_signals_sent, s->n_signals * sizeof *s->signals);
+	s->n_signals_sent = 0;
+	signals_send(a);
 }

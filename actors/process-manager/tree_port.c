@@ -248,7 +248,11 @@ static void take(struct actor *a, struct tree_message *m, int *fds, int n_fds)
 	if (m->op == TREE_ACTOR_DIED)
 		deaths_look(a);
 	if (m->op == TREE_SIGNAL)
-		signals_answered(shell_of(a), m->count);
+		signals_answered(a);
+	for (int i = 0; m->op == TREE_EXIT && m->count == 0 && shell_of(a)->table &&
+			i < atomic_load(&shell_of(a)->table->high);
+	     i++)
+		look_at_slot(a, i);
 	for (uint32_t i = 0; i < m->count && shell_of(a)->table; i++) {
 		if (m->op == TREE_START)
 			on_start_answer(a, &m->items[i]);
