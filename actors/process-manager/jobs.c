@@ -762,8 +762,15 @@ void on_process_restart(struct actor *a, const struct event *ev, const struct do
 		j->queue = calloc(c->deployments.count, sizeof *j->queue);
 		if (!j->queue)
 			abort();
-		for (uint32_t i = 0; i < c->deployments.count; i++)
+		for (uint32_t i = 0; i < c->deployments.count; i++) {
+			struct deployment *d =
+				deployment_find(manager_of(a), c->deployments.items[i]);
+
 			j->queue[j->n_queue++] = strdup(c->deployments.items[i]);
+			/* Where our last life ended in the middle of it, before the others. */
+			if (d && was_waiting(j, d))
+				restart_one(a, j, d);
+		}
 	}
 	end_taking(a, j);
 }

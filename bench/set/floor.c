@@ -4,13 +4,8 @@
  *
  *   floor spawn N    starts N `sleep infinity`, prints the milliseconds until the last has exec'd,
  *                    then kills and reaps them
- *   floor seen N     N times: start, kill -9, wait for the pidfd; prints p50 and p99 in
- * microseconds of kill to seen and of start to exec'd
  */
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,40 +65,6 @@ static int spawn_many(int n)
 	return 0;
 }
 
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static int see_many(int n)
-{
-	double *seen = calloc((size_t)n, sizeof *seen), *begun = calloc((size_t)n, sizeof *begun);
-
-	for (int i = 0; i < n; i++) {
-		double t0 = now_us();
-		pid_t pid = spawn_sleep();
-		struct pollfd p = {.fd = open_pidfd(pid), .events = POLLIN};
-
-		begun[i] = now_us() - t0;
-		t0 = now_us();
-		kill(pid, SIGKILL);
-		while (poll(&p, 1, -1) < 0 && errno == EINTR)
-			;
-		waitpid(pid, NULL, 0);
-		seen[i] = now_us() - t0;
-		close(p.fd);
-	}
-	qsort(seen, (size_t)n, sizeof *seen, by_size);
-	qsort(begun, (size_t)n, sizeof *begun, by_size);
-	printf("%.1f %.1f %.1f %.1f\n", seen[n / 2], seen[n * 99 / 100], begun[n / 2],
-	       begun[n * 99 / 100]);
-	free(seen);
-	free(begun);
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct rlimit files;
@@ -114,8 +75,6 @@ int main(int argc, char **argv)
 	setrlimit(RLIMIT_NOFILE, &files);
 	if (n > 0 && strcmp(argv[1], "spawn") == 0)
 		return spawn_many(n);
-	if (n > 0 && strcmp(argv[1], "seen") == 0)
-		return see_many(n);
-	fprintf(stderr, "usage: floor spawn|seen N\n");
+	fprintf(stderr, "usage: floor spawn N\n");
 	return 2;
 }

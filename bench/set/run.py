@@ -1,12 +1,11 @@
 #!/usr/bin/python3
-"""A whole set against bare system calls: starts, exits, `up` with 1,000 deployments, memory, idle CPU.
+"""A whole set against bare system calls: `up` with 1,000 deployments, memory, idle CPU.
 
 usage: run.py BIN-FOLDER [--deployments N] [--idle SECONDS]"""
 import argparse
 import json
 import os
 import re
-import signal
 import statistics
 import subprocess
 import sys
@@ -26,64 +25,19 @@ def floor(bin_dir, *argv):
     return [float(x) for x in done.stdout.split()]
 
 
-class Follower:
-    """A subscriber of the tap: a plain SUB socket."""
-
-    def __init__(self, s, *topics):
-        import zmq
-        self.socket = zmq.Context.instance().socket(zmq.SUB)
-        self.socket.connect(f"ipc://{s.run}/tap")
-        for t in topics:
-            self.socket.setsockopt_string(zmq.SUBSCRIBE, t)
-
-    def next(self, topic, timeout_ms=20000):
-        while self.socket.poll(timeout_ms):
-            if self.socket.recv_multipart()[0].decode().startswith(topic):
-                return time.monotonic()
-        raise RuntimeError(f"no {topic} on the tap")
-
-
-def exits_and_starts(bin_dir, rounds):
-    seen_p50, seen_p99, begun_p50, begun_p99 = floor(bin_dir, "seen", "300")
-    seen, begun = [], []
-    with Set(bin_dir) as s:
-        s.up()
-        tap = Follower(s, "process.")
-        s.start("one", "sleep", "infinity")
-        tap.next("process.started/one")
-        for _ in range(rounds):
-            pid = s.row("one")["pid"]
-            t = time.monotonic()
-            os.kill(pid, signal.SIGKILL)
-            seen.append((tap.next("process.exited/one") - t) * 1e6)
-            t = time.monotonic()
-            p = subprocess.Popen([os.path.join(s.bin, "lops"), "start", "one"], env=s.env,
-                                 stdout=subprocess.DEVNULL)
-            begun.append((tap.next("process.started/one") - t) * 1e6)
-            p.wait()
-
-    def one(what, values, floors):
-        values.sort()
-        for name, got, base in (("p50", statistics.median(values), floors[0]),
-                                ("p99", values[len(values) * 99 // 100], floors[1])):
-            row(f"{what}, {name}", f"{got:.0f} µs", f"{base:.0f} µs", f"{got / base:.1f}")
-    one("kill → exit event at a subscriber", seen, (seen_p50, seen_p99))
-    one("`lops start` called → running, at a subscriber", begun, (begun_p50, begun_p99))
-
-
-def pss_kib(pids):
-    total = 0
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-                total += int(re.search(r"^Pss:\s+(\d+)", f.read(), re.M).group(1))
-        except OSError:
-            pass
-    return total
+def pss_kib(pid):
+    """Of all that is mapped but memfds, which are counted by their blocks."""
+    try:
+        with open(f"/proc/{pid}/smaps", encoding="ascii") as f:
+            maps = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", f.read(), flags=re.M)
+    except OSError:
+        return 0
+    return sum(int(re.search(r"^Pss:\s+(\d+)", m, re.M).group(1)) for m in maps
+               if m and "/memfd:" not in m.split("\n", 1)[0])
 
 
 def memfd_kib(pids):
-    """Blocks of memfds that are mapped or only held, each once; mapped pages are in PSS already."""
+    """Blocks of the memfds that are mapped or only held, each once."""
     seen, total = set(), 0
     for pid in pids:
         try:
@@ -101,6 +55,10 @@ def memfd_kib(pids):
             except OSError:
                 pass
     return total
+
+
+def memory_kib(s):
+    return sum(map(pss_kib, parts(s))) + memfd_kib(parts(s))
 
 
 def parts(s):
@@ -127,32 +85,51 @@ def all_running(s, n):
     return sum(d["status"] == "running" for d in json.loads(text)["deployments"]) == n
 
 
-def bring_up(bin_dir, n, idle):
-    config = 'version: "1.0"\ndeployments:\n' + "".join(
+def of_sleeps(n):
+    return 'version: "1.0"\ndeployments:\n' + "".join(
         f"  d{i}: {{command: [sleep, infinity]}}\n" for i in range(n))
+
+
+def bring_up(bin_dir, n):
     empties, fulls, floors = [], [], []
     for _ in range(3):
         floors.append(floor(bin_dir, "spawn", str(n))[0])
         with Set(bin_dir, 'version: "1.0"\n') as s:
             empties.append(timed_up(s))
-            fixed = pss_kib(parts(s)) + memfd_kib(parts(s))
             s.launch("down")
-        with Set(bin_dir, config) as s:
+        with Set(bin_dir, of_sleeps(n)) as s:
             fulls.append(timed_up(s))
             wait_for(f"{n} to run", lambda: all_running(s, n))
-            loaded = pss_kib(parts(s)) + memfd_kib(parts(s))
             s.launch("down")
     net, base = statistics.median(fulls) - statistics.median(empties), statistics.median(floors)
     row(f"`lops-launch up` of {n} × `sleep infinity`, less an empty `up` ({statistics.median(empties):.0f} ms)",
         f"{net:.0f} ms", f"{base:.0f} ms", f"{net / base:.2f}")
-    row("memory of the whole set, PSS and memfds", f"{fixed / 1024:.1f} MiB")
-    row(f"and per deployment, at {n}", f"{(loaded - fixed) / n:.1f} KiB")
+
+
+def memory(bin_dir, n, settle):
+    """The caches fill with the first deployments; what each further one costs is the slope after them."""
+    used = []
+    for count in (0, n, 2 * n):
+        with Set(bin_dir, of_sleeps(count) if count else 'version: "1.0"\n') as s:
+            s.up()
+            wait_for(f"{count} to run", lambda: all_running(s, count))
+            time.sleep(settle)  # what the burst needed is given back
+            used.append(memory_kib(s))
+            s.launch("down")
+    each = (used[2] - used[1]) / n
+    row("memory of the whole set with nothing to run, PSS and memfds", f"{used[0] / 1024:.1f} MiB")
+    row(f"its fixed part with the caches full (at {n}, less the deployments)",
+        f"{(used[1] - each * n) / 1024:.1f} MiB")
+    row(f"each deployment, between {n} and {2 * n}", f"{each:.1f} KiB")
+
+
+def idle(bin_dir, seconds):
     with Set(bin_dir) as s:
         s.up()
         pids = parts(s)
         before, t = cpu_seconds(pids), time.monotonic()
-        time.sleep(idle)  # the figure is about this very time
-        row(f"CPU of the idle set over {idle} s",
+        time.sleep(seconds)  # the figure is about this very time
+        row(f"CPU of the idle set over {seconds} s",
             f"{(cpu_seconds(pids) - before) / (time.monotonic() - t) * 100:.2f} % of a core")
 
 
@@ -161,10 +138,10 @@ def main():
     p.add_argument("bin_dir")
     p.add_argument("--deployments", type=int, default=1000)
     p.add_argument("--idle", type=int, default=60)
-    p.add_argument("--rounds", type=int, default=200)
     o = p.parse_args()
-    exits_and_starts(o.bin_dir, o.rounds)
-    bring_up(o.bin_dir, o.deployments, o.idle)
+    bring_up(o.bin_dir, o.deployments)
+    memory(o.bin_dir, o.deployments, 12)
+    idle(o.bin_dir, o.idle)
 
 
 main()
