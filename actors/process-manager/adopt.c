@@ -139,14 +139,6 @@ static void adopt_half_stopped(void *arg, struct deployment *d)
 		manager_of(q->a)->os->sweep(q->a, d, 9);
 }
 
-static bool is_being_said(const struct manager *m, uint64_t instance)
-{
-	for (uint32_t i = 0; i < m->n_exiting; i++)
-		if (m->exiting[i]->exit_instance == instance)
-			return true;
-	return false;
-}
-
 /* Exits that nobody waits for any more: said and journalled, then the deployment was deleted or
  * started anew, and only the confirmation was cut off. */
 static void confirm_leftovers(struct actor *a, const struct tree_table *t)
@@ -159,7 +151,7 @@ static void confirm_leftovers(struct actor *a, const struct tree_table *t)
 			reload_found(a, s);
 		else if (state == TREE_EXITED &&
 			 !deployment_of_instance(manager_of(a), s->instance) &&
-			 !is_being_said(manager_of(a), s->instance) && !reload_exited(a, s))
+			 !life_is_being_said(manager_of(a), s->instance) && !reload_exited(a, s))
 			manager_of(a)->os->confirm(a, s->instance);
 	}
 }

@@ -502,6 +502,14 @@ void life_exited_unknown(struct actor *a, struct deployment *d, const char *why)
 	settle_exit(a, d, &e, "unknown");
 }
 
+bool life_is_being_said(const struct manager *m, uint64_t instance)
+{
+	for (uint32_t i = 0; i < m->n_exiting; i++)
+		if (m->exiting[i]->exit_instance == instance)
+			return true;
+	return false;
+}
+
 void life_acked(struct actor *a, uint64_t number)
 {
 	struct manager *m = manager_of(a);

@@ -133,6 +133,8 @@ void life_awaits_ready(struct actor *a, struct deployment *d); /* within its sta
 void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *s);
 void life_exited_unknown(struct actor *a, struct deployment *d, const char *why);
 void life_acked(struct actor *a, uint64_t number);
+/* The instance's exit is published and not acknowledged yet. */
+bool life_is_being_said(const struct manager *m, uint64_t instance);
 void life_swept(struct actor *a, struct deployment *d, const int64_t *left, uint32_t n_left);
 /* Returns its own number. */
 uint64_t life_changed(struct actor *a, struct deployment *d, const char *field);

@@ -140,7 +140,8 @@ static void look_at_slot(struct actor *a, int slot)
 	d = deployment_of_instance(manager_of(a), t->instance);
 	if (d)
 		life_exited(a, d, t);
-	else if (manager_of(a)->resumed && !reload_exited(a, t))
+	else if (manager_of(a)->resumed && !life_is_being_said(manager_of(a), t->instance) &&
+		 !reload_exited(a, t))
 		manager_of(a)->os->confirm(a, t->instance); /* nobody's any more */
 }
 
