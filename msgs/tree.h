@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define TREE_MAGIC       0x6c6f7073
-#define TREE_VERSION     2
+#define TREE_VERSION     3
 #define TREE_SLOTS       8192
 #define TREE_STREAMS     8192
 #define TREE_MEMBERS     8
@@ -172,10 +172,10 @@ struct tree_spec {
 	uint32_t magic, length;
 	uint64_t generation;
 	char deployment[TREE_NAME_BYTES];
-	uint32_t uid, gid; /* UINT32_MAX: as the set */
-	uint32_t n_groups, groups[TREE_GROUPS_MAX];
-	int32_t umask;    /* -1: as the set */
-	int32_t out, err; /* enum tree_stdio */
+	uint32_t uid, gid;         /* UINT32_MAX: as the set */
+	uint32_t groups, n_groups; /* array of gids */
+	int32_t umask;             /* -1: as the set */
+	int32_t out, err;          /* enum tree_stdio */
 	uint32_t out_file, err_file;
 	int64_t nofile, nproc, core_bytes, address_space_bytes, nice,
 		oom_score_adj; /* TREE_UNSET */

@@ -96,7 +96,9 @@ static void set_limits(const struct tree_spec *s)
 static void set_user(const struct tree_spec *s)
 {
 	if (s->gid != UINT32_MAX) {
-		if (syscall(SYS_setgroups, (size_t)s->n_groups, s->groups) < 0 &&
+		const void *groups = (const uint8_t *)s + s->groups;
+
+		if (syscall(SYS_setgroups, (size_t)s->n_groups, groups) < 0 &&
 		    !(errno == EPERM && s->n_groups == 0))
 			fail(TREE_STAGE_USER, errno);
 		if (syscall(SYS_setresgid, s->gid, s->gid, s->gid) < 0)
@@ -194,12 +196,17 @@ static bool string_is_within(const struct tree_spec *s, uint32_t offset)
 	       memchr((const char *)s + offset, 0, s->length - offset);
 }
 
+static bool numbers_are_within(const struct tree_spec *s, uint32_t offset, uint32_t n)
+{
+	return offset % 4 == 0 && offset >= sizeof *s && offset <= s->length &&
+	       (s->length - offset) / 4 >= n;
+}
+
 static bool array_is_within(const struct tree_spec *s, uint32_t offset, uint32_t n)
 {
 	const uint32_t *items = (const void *)((const uint8_t *)s + offset);
 
-	if (n > TREE_STRINGS_MAX || offset % 4 || offset < sizeof *s || offset > s->length ||
-	    (s->length - offset) / 4 < n)
+	if (n > TREE_STRINGS_MAX || !numbers_are_within(s, offset, n))
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		if (!string_is_within(s, items[i]))
@@ -213,7 +220,9 @@ const struct tree_spec *spawn_spec_at(uint64_t offset)
 
 	if (offset % 8 || offset > TREE_ARENA_BYTES - sizeof *s || s->magic != TREE_SPEC_MAGIC ||
 	    s->length < sizeof *s || s->length > TREE_ARENA_BYTES - offset ||
-	    s->n_groups > TREE_GROUPS_MAX || !memchr(s->deployment, 0, sizeof s->deployment) ||
+	    s->n_groups > TREE_GROUPS_MAX ||
+	    (s->n_groups && !numbers_are_within(s, s->groups, s->n_groups)) ||
+	    !memchr(s->deployment, 0, sizeof s->deployment) ||
 	    (s->folder && !string_is_within(s, s->folder)) ||
 	    (s->out == TREE_FILE && !string_is_within(s, s->out_file)) ||
 	    (s->err == TREE_FILE && !string_is_within(s, s->err_file)) ||

@@ -59,6 +59,14 @@ struct deployment *deployment_add(struct manager *m, const char *id)
 	return d;
 }
 
+void deployment_text(char **at, const char *text, size_t size)
+{
+	char *copy = text && text[0] ? strndup(text, size - 1) : NULL;
+
+	free(*at);
+	*at = copy;
+}
+
 void deployment_remove(struct actor *a, struct deployment *d)
 {
 	struct manager *m = manager_of(a);
@@ -81,6 +89,8 @@ void deployment_remove(struct actor *a, struct deployment *d)
 	m->n--;
 	free(d->spec);
 	free(d->cut_off);
+	free(d->reason);
+	free(d->status_text);
 	free(d);
 }
 
@@ -122,8 +132,8 @@ void deployment_record(const struct deployment *d, struct process_record *ret_r)
 	ret_r->exit_code = d->exit_code;
 	ret_r->signal = d->signal;
 	ret_r->core_dumped = d->core_dumped;
-	ret_r->reason = or_null(d->reason);
-	ret_r->status_text = or_null(d->status_text);
+	ret_r->reason = d->reason;
+	ret_r->status_text = d->status_text;
 	ret_r->restarts = d->restarts;
 	ret_r->handled_seq = d->handled_seq;
 	ret_r->command_seq = d->command_seq;
@@ -170,8 +180,8 @@ void deployment_load(struct actor *a, const struct process_record *r)
 	d->exit_code = r->exit_code;
 	d->signal = r->signal;
 	d->core_dumped = r->core_dumped;
-	copy_text(d->reason, sizeof d->reason, r->reason);
-	copy_text(d->status_text, sizeof d->status_text, r->status_text);
+	deployment_text(&d->reason, r->reason, REASON_BYTES);
+	deployment_text(&d->status_text, r->status_text, STATUS_TEXT_BYTES);
 	d->restarts = r->restarts;
 	d->handled_seq = r->handled_seq;
 	d->command_seq = r->command_seq;

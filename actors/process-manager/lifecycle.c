@@ -22,7 +22,7 @@ static double seconds_now(struct actor *a)
 
 static void set_reason(struct deployment *d, const char *text)
 {
-	snprintf(d->reason, sizeof d->reason, "%.*s", (int)sizeof d->reason - 1, text);
+	deployment_text(&d->reason, text, REASON_BYTES);
 }
 
 static void on_timer(struct actor *a, struct actor_timer *t);
@@ -182,7 +182,8 @@ void life_start(struct actor *a, struct deployment *d)
 	d->end_time = (double)NAN;
 	d->start_time = seconds_now(a);
 	snprintf(d->boot_id, sizeof d->boot_id, "%s", m->boot_id);
-	d->reason[0] = d->status_text[0] = 0;
+	set_reason(d, NULL);
+	deployment_text(&d->status_text, NULL, STATUS_TEXT_BYTES);
 	msg_body_init(&MSG_process_starting.body, &e);
 	deployment_record(d, &e.process);
 	e.instance = d->instance;
@@ -279,7 +280,7 @@ static void stopped(struct actor *a, struct deployment *d, const int64_t *left, 
 	e.exit_code = d->exit_code;
 	e.signal = d->signal;
 	e.core_dumped = d->core_dumped;
-	e.reason = d->reason[0] ? d->reason : NULL;
+	e.reason = d->reason;
 	if (n_left) {
 		int64_t copy[64];
 
@@ -476,11 +477,12 @@ void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *
 	e = exit_rule(&f);
 	if (is_start_failure(s)) {
 		uint32_t stage_error = atomic_load(&s->stage_error);
+		char why[REASON_BYTES];
 
 		e = (struct exit_decision){
 			.verdict = EXIT_CRASHED, .exit_code = MSG_NONE, .signal = MSG_NONE};
-		spec_explain(d, stage_error >> 16, (int)(stage_error & 0xffff), d->reason,
-			     sizeof d->reason);
+		spec_explain(d, stage_error >> 16, (int)(stage_error & 0xffff), why, sizeof why);
+		set_reason(d, why);
 		how = TREE_HOW_NEVER;
 	} else {
 		if (!(d->status == PROCESS_STARTING && d->killed))

@@ -44,8 +44,7 @@ struct deployment {
 	double start_time, end_time;
 	int64_t exit_code, signal;
 	bool core_dumped;
-	char reason[160];
-	char status_text[120];
+	char *reason, *status_text; /* malloc, NULL: none */
 	uint64_t restarts, handled_seq, command_seq;
 	const char *command_verb; /* static text */
 	int64_t *cut_off;         /* commands that waited for it when our last life ended */
@@ -114,6 +113,9 @@ static inline struct manager *manager_of(struct actor *a)
 }
 
 /* --- deployments.c --- */
+enum { REASON_BYTES = 160, STATUS_TEXT_BYTES = 120 };
+/* A text of the deployment's becomes a copy of this one, cut at size; NULL or "": none. */
+void deployment_text(char **at, const char *text, size_t size);
 struct deployment *deployment_find(struct manager *m, const char *id);
 struct deployment *deployment_of_instance(struct manager *m, uint64_t instance);
 struct deployment *deployment_add(struct manager *m, const char *id);

@@ -38,14 +38,15 @@ static void take_line(struct actor *a, struct deployment *d, const char *line, s
 	if (len == 7 && memcmp(line, "READY=1", 7) == 0) {
 		life_ready(a, d);
 	} else if (len > 7 && memcmp(line, "STATUS=", 7) == 0) {
-		size_t n =
-			len - 7 < sizeof d->status_text - 1 ? len - 7 : sizeof d->status_text - 1;
+		char text[STATUS_TEXT_BYTES];
+		size_t n = len - 7 < sizeof text - 1 ? len - 7 : sizeof text - 1;
 
-		memcpy(d->status_text, line + 7, n);
-		d->status_text[n] = 0;
-		for (char *c = d->status_text; *c; c++)
+		memcpy(text, line + 7, n);
+		text[n] = 0;
+		for (char *c = text; *c; c++)
 			if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
 				*c = '?';
+		deployment_text(&d->status_text, text, sizeof text);
 		if (d->status == PROCESS_RUNNING || d->status == PROCESS_STARTING)
 			life_changed(a, d, "status_text");
 	}

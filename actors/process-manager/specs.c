@@ -39,6 +39,7 @@ struct builder {
 	uint32_t n_env;
 	char *owned[ENV_MAX + TREE_STRINGS_MAX];
 	uint32_t n_owned;
+	gid_t groups[TREE_GROUPS_MAX];
 };
 
 static void fail(struct builder *b, int status, const char *fmt, ...)
@@ -206,7 +207,7 @@ static void set_user(struct builder *b)
 		if (p) {
 			int count = TREE_GROUPS_MAX;
 
-			if (getgrouplist(p->pw_name, p->pw_gid, t->groups, &count) >= 0)
+			if (getgrouplist(p->pw_name, p->pw_gid, b->groups, &count) >= 0)
 				t->n_groups = (uint32_t)count;
 			set_env_text(b, "HOME", p->pw_dir);
 			set_env_text(b, "USER", p->pw_name);
@@ -218,7 +219,7 @@ static void set_user(struct builder *b)
 		t->gid = group_of(b, b->s->group);
 	for (uint32_t i = 0; i < b->s->supplementary_groups.count && t->n_groups < TREE_GROUPS_MAX;
 	     i++)
-		t->groups[t->n_groups++] = group_of(b, b->s->supplementary_groups.items[i]);
+		b->groups[t->n_groups++] = group_of(b, b->s->supplementary_groups.items[i]);
 	if (t->uid == geteuid() && geteuid() != 0)
 		t->uid = t->gid = UINT32_MAX;
 }
@@ -385,6 +386,8 @@ int spec_build(const struct deployment *d, const char *run_dir, struct spec_bloc
 	set_command(b);
 	if (!b->status)
 		set_paths(b);
+	if (!b->status)
+		head(b)->groups = put_array(b, b->groups, head(b)->n_groups);
 	head(b)->length = (b->at + 7) / 8 * 8;
 	for (uint32_t i = 0; i < b->n_owned; i++)
 		free(b->owned[i]);
