@@ -229,7 +229,7 @@ static void revoke_orders(struct client *c)
 	for (uint32_t i = 0; i < in.count; i++) {
 		out.items[i] = in.items[i];
 		out.items[i].error = -slots_revoke(pair.table, in.items[i].instance);
-		MARK(14);
+		MARK(13);
 	}
 	answer(c, 0);
 }
@@ -441,7 +441,7 @@ static void handle(struct client *c)
 		begin_answer();
 		answer(c, EPERM);
 	}
-	MARK(11);
+	MARK(10);
 }
 
 void door_read(int i)

@@ -31,7 +31,8 @@ enum pair_next { PAIR_EXIT, PAIR_GUARD, PAIR_WORK };
 enum pair_next worker_run(void);
 enum pair_next guardian_run(void);
 
-/* Marked instants, for the test that kills at each; nothing in the product. */
+/* Marked instants, numbered from 1, for the test that kills at each; nothing in the product. */
+enum { PAIR_MARKS = 23 };
 #ifdef LOPS_MARKS
 void pair_mark(uint32_t n);
 #define MARK(n) pair_mark(n)

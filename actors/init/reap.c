@@ -44,7 +44,7 @@ static void inherit(int k)
 		else
 			atomic_store(&m->upper, pair.me);
 	}
-	MARK(24);
+	MARK(22);
 	atomic_store(&t->members[k].state, TREE_MEMBER_FREE);
 	atomic_store(&t->members[k].pid, 0);
 }

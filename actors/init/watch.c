@@ -165,7 +165,7 @@ void watch_upper(void)
 	now = watch_member_of(parent);
 	atomic_store(&member(pair.me)->upper, now);
 	atomic_fetch_add(&pair.table->n_takeovers, 1);
-	MARK(23);
+	MARK(21);
 	if (now < 0) {
 		atomic_store(&member(up)->state, TREE_MEMBER_FREE);
 		atomic_store(&member(up)->pid, 0);
@@ -182,7 +182,7 @@ static void become_member(int k)
 	last_tick_ns = 0;
 	lower_watch = upper_watch = (struct watch){0};
 	watch_upper(); /* the parent may have died before the signal was asked for */
-	MARK(18);
+	MARK(17);
 	atomic_store(&member(k)->state, TREE_MEMBER_ACTIVE);
 }
 
@@ -202,7 +202,7 @@ int watch_fork_worker(void)
 	atomic_store(&m->beat, 0);
 	atomic_store(&m->state, TREE_MEMBER_JOINING);
 	clear_verdict();
-	MARK(15);
+	MARK(14);
 	/* A fork that shares the descriptors; the kernel writes the pid before the child runs. */
 	pid = syscall(SYS_clone, CLONE_FILES | CLONE_PARENT_SETTID | SIGCHLD, NULL, &m->pid, NULL,
 		      0);
@@ -211,10 +211,10 @@ int watch_fork_worker(void)
 		return -errno;
 	}
 	if (pid > 0) {
-		MARK(16);
+		MARK(15);
 		return 0;
 	}
-	MARK(17);
+	MARK(16);
 	become_member(k);
 	return 1;
 }
@@ -274,5 +274,5 @@ void sweep_descriptors(void)
 			from = -1;
 		}
 	}
-	MARK(22);
+	MARK(20);
 }

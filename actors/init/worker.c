@@ -93,12 +93,12 @@ void worker_confirm(int slot)
 	    state_of(&pair.table->slots[s->order]) == TREE_ORDERED)
 		slots_revoke(pair.table, pair.table->slots[s->order].instance);
 	s->pidfd = -1;
-	MARK(12);
+	MARK(11);
 	if (fd >= 0) {
 		epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 		close(fd);
 	}
-	MARK(13);
+	MARK(12);
 	slots_free(pair.table, slot);
 }
 
@@ -361,7 +361,7 @@ static void answer_bell(void)
 		while (bits) {
 			int slot = w * 64 + __builtin_ctzll(bits);
 
-			MARK(25);
+			MARK(23);
 			bits &= bits - 1;
 			ended(slot);
 		}
@@ -404,7 +404,7 @@ static void pidfd_ready(int slot)
 static void take_stock(void)
 {
 	slots_settle_orders(pair.table);
-	MARK(19);
+	MARK(18);
 	for (int i = 0; i < atomic_load(&pair.table->high); i++) {
 		struct tree_slot *s = &pair.table->slots[i];
 
