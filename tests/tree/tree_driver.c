@@ -49,14 +49,21 @@ static uint64_t spec_of(uint64_t instance)
 	char number[32];
 
 	snprintf(number, sizeof number, "%llu", (unsigned long long)instance);
-	return spec_write(instance % 4096, &(struct spec_given){.argv = {d.child, number, t.log}});
+	return spec_write(instance % 4096,
+			  &(struct spec_given){.argv = {d.child, number, t.log}, .captured = true});
+}
+
+static uint64_t streams_of(const struct logical *l)
+{
+	return 1000 + (uint64_t)(l - logicals);
 }
 
 static void start_one(struct logical *l)
 {
 	l->current = d.next_instance++;
 	l->next = 0;
-	t.out.items[0] = (struct tree_item){.instance = l->current, .spec = spec_of(l->current)};
+	t.out.items[0] = (struct tree_item){
+		.instance = l->current, .spec = spec_of(l->current), .streams = streams_of(l)};
 	call(TREE_START, 1);
 }
 
@@ -68,6 +75,7 @@ static void arm_one(struct logical *l)
 	t.out.items[0] = (struct tree_item){.instance = l->current,
 					    .next = next,
 					    .spec = spec_of(next),
+					    .streams = streams_of(l),
 					    .delay_ms = delay,
 					    .stable_delay_ms = delay};
 	call(TREE_ARM, 1);
@@ -101,6 +109,10 @@ static void take_exit(struct logical *l, const struct tree_slot *s)
 		next = 0;
 	t.out.items[0] = (struct tree_item){.instance = l->current};
 	call(TREE_CONFIRM, 1);
+	if (!next && chance() % 2) { /* its pipes are made anew */
+		t.out.items[0] = (struct tree_item){.streams = streams_of(l)};
+		call(TREE_RELEASE, 1);
+	}
 	*l = (struct logical){.current = next};
 }
 
