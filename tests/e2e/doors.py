@@ -15,7 +15,7 @@ import msgpack
 from lops_set import Set, check, run, same, wait_for
 
 FULL = bool(os.environ.get("LOPS_TEST_FULL"))
-ITEM = "<QQQQIiiiIIIIQQQQQ"  # struct tree_item
+ITEM = "<QQQQQIiiiIIIIQQQQQ"  # struct tree_item
 HEAD = "<IIiII68s"  # struct tree_message before its items
 
 
@@ -200,7 +200,7 @@ def packet(op, items=(), number=1, text=b"control", value=0):
 
 
 def item(instance):
-    return struct.pack(ITEM, instance, 0, 64, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    return struct.pack(ITEM, instance, 0, 64, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 def packets_to_lops_init(bin_dir):
