@@ -6,13 +6,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "actors/init/pair.h"
 #include "actors/init/slots.h"
+#include "lib/tree/proc_stat.h"
 
 /* When /proc/PID appeared, 0: it is not there. */
 static uint64_t appeared_wall_ns(int32_t pid)
@@ -93,25 +93,6 @@ void adopt_streams(void)
 	}
 }
 
-/* 0: it can't be read. */
-static uint64_t start_ticks_of(int32_t pid)
-{
-	char path[32], text[512], *at;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	text[n > 0 ? n : 0] = 0;
-	at = strrchr(text, ')');
-	for (int field = 2; at && field < 22; field++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at, NULL, 10) : 0;
-}
-
 static void take_streams(const struct tree_item *item)
 {
 	const struct tree_spec *spec = spawn_spec_at(item->spec);
@@ -129,10 +110,11 @@ static void take_streams(const struct tree_item *item)
 int adopt_living(const struct tree_item *item)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, item->pid, 0), i;
+	struct proc_stat p;
 	struct tree_slot *s;
 
 	/* The number is the process's own as long as the pidfd is held. */
-	if (pidfd < 0 || start_ticks_of(item->pid) != item->start_ticks)
+	if (pidfd < 0 || proc_stat(item->pid, &p) != 1 || p.start_ticks != item->start_ticks)
 		i = -ESRCH;
 	else
 		i = slots_new(pair.table, item->instance, item->spec, item->streams);

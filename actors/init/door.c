@@ -143,6 +143,8 @@ static int begin(const struct tree_item *item)
 {
 	int slot;
 
+	if (!item->instance)
+		return -EINVAL;
 	if (item->pid > 0) {
 		slot = adopt_living(item);
 		if (slot >= 0)
@@ -160,9 +162,9 @@ static int begin(const struct tree_item *item)
 
 static void start_one(struct tree_item *item)
 {
-	int slot = item->instance ? slots_find(pair.table, item->instance) : -EINVAL;
+	int slot = slots_find(pair.table, item->instance);
 
-	if (slot == -1)
+	if (slot < 0)
 		slot = begin(item);
 	if (slot >= 0) {
 		door_report(item, slot);

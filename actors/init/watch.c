@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "actors/init/pair.h"
+#include "lib/tree/proc_stat.h"
 
 enum { PATIENCE_RUNNING = 20, PATIENCE_VERDICT = 4 };
 
@@ -70,24 +71,13 @@ int watch_members(void)
 
 char watch_state_of(int32_t pid, int32_t *ret_parent)
 {
-	char path[32], text[512], *close_paren;
-	ssize_t n;
-	int fd;
+	struct proc_stat p;
+	int got = proc_stat(pid, &p);
 
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT || errno == ESRCH ? 0 : '?';
-	n = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (n <= 0)
-		return n < 0 && errno == ESRCH ? 0 : '?';
-	text[n] = 0;
-	close_paren = strrchr(text, ')');
-	if (!close_paren || close_paren[1] != ' ')
-		return '?';
-	*ret_parent = (int32_t)strtol(close_paren + 4, NULL, 10);
-	return close_paren[2];
+	if (got <= 0)
+		return got < 0 ? '?' : 0;
+	*ret_parent = (int32_t)p.ppid;
+	return p.state;
 }
 
 static void clear_verdict(void)

@@ -207,7 +207,7 @@ void adopt_all(struct actor *a)
 		adopt_resumed(a);
 	} else if (!m->resuming) {
 		m->resuming = true;
-		jobs_resume(a);
+		resume_begin(a);
 		if (!m->n_resuming)
 			adopt_resumed(a);
 	}

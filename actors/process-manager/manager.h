@@ -59,7 +59,6 @@ struct deployment {
 	double stop_timeout;      /* of the stop under way */
 	struct actor_timer timer; /* start timeout or stop timeout */
 	struct waiter *waiters;
-	int exit_word_slot;
 	bool sweep_wanted;
 	int sweep_rounds;
 	int64_t living; /* pid of one that lives without a tree: to be taken over, 0: none */
@@ -69,7 +68,7 @@ struct deployment {
 struct tree_os {
 	bool (*is_up)(struct actor *a);
 	void (*start)(struct actor *a, struct deployment *d);
-	int (*signal)(struct actor *a, struct deployment *d, int signo, bool group);
+	void (*signal)(struct actor *a, struct deployment *d, int signo, bool group);
 	void (*confirm)(struct actor *a, uint64_t instance);
 	void (*release)(struct actor *a, uint64_t streams);
 	/* Puts the spec where lops-init reads it: the offset, or 0 with a message. */
@@ -142,7 +141,7 @@ void life_swept(struct actor *a, struct deployment *d, const int64_t *left, uint
 uint64_t life_changed(struct actor *a, struct deployment *d, const char *field);
 void life_say(struct actor *a, struct deployment *d, const struct msg_type *type); /* created */
 
-/* --- jobs.c: commands over deployments --- */
+/* --- commands.c --- */
 void on_deployment_put(struct actor *a, const struct event *ev, const struct do_deployment_put *c);
 void on_deployment_delete(struct actor *a, const struct event *ev,
 			  const struct do_deployment_delete *c);
@@ -152,6 +151,8 @@ void on_process_restart(struct actor *a, const struct event *ev,
 			const struct do_process_restart *c);
 void on_process_reload(struct actor *a, const struct event *ev, const struct do_process_reload *c);
 void on_process_signal(struct actor *a, const struct event *ev, const struct do_process_signal *c);
+
+/* --- jobs.c: who waits for a deployment, and is answered --- */
 /* The deployment reached a rest: whoever waits for it is answered. */
 void jobs_settle(struct actor *a, struct deployment *d, int status, const char *message);
 /* A start came so far: those whom that is enough for are answered. */
@@ -164,11 +165,13 @@ void jobs_note(struct actor *a, struct deployment *d, const char *note);
 /* The job waits for something of its own about the deployment, then is told what it came to. */
 void jobs_expect(struct job *j);
 void jobs_came_to(struct actor *a, struct job *j, const char *id, int status, const char *message);
-/* Half-done commands of before a crash: looked up, taken up again, then adopt_resumed(). */
-void jobs_resume(struct actor *a);
 /* The commands that wait for the deployment; how many. */
 uint32_t jobs_waiting(const struct deployment *d, int64_t *ret_seqs, uint32_t max);
 void jobs_done(struct manager *m);
+
+/* --- resume.c --- */
+/* Half-done commands of before a crash: looked up, taken up again, then adopt_resumed(). */
+void resume_begin(struct actor *a);
 
 /* --- reload.c --- */
 /* number: own number of the record that says so, after whose acknowledgement it starts. */

@@ -25,9 +25,9 @@ static void match(void *arg, struct deployment *d)
 static struct deployment *sender(struct actor *a, int64_t pid)
 {
 	struct by_pid q = {.pid = pid, .session = -1};
-	struct proc_facts f;
+	struct proc_stat f;
 
-	if (proc_read(pid, &f))
+	if (proc_stat(pid, &f) == 1)
 		q.session = f.session;
 	deployment_each(manager_of(a), match, &q);
 	return q.found;

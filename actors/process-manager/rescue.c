@@ -18,10 +18,10 @@ enum { RESCUE_PATIENCE_MS = 3000 };
 static bool member_lives(const struct tree_member *m)
 {
 	pid_t pid = atomic_load(&m->pid);
-	struct proc_facts f;
+	struct proc_stat f;
 
 	return atomic_load(&m->state) != TREE_MEMBER_FREE && pid > 0 && kill(pid, 0) == 0 &&
-	       proc_read(pid, &f) && f.state != 'Z' && f.state != 'X';
+	       proc_stat(pid, &f) == 1 && f.state != 'Z' && f.state != 'X';
 }
 
 bool rescue_pair_lives(const struct shell *s)

@@ -7,6 +7,7 @@
 
 #include "actors/process-manager/manager.h"
 #include "lib/tree/client.h"
+#include "lib/tree/proc_stat.h"
 
 struct arena_piece {
 	uint64_t at;
@@ -65,14 +66,6 @@ void port_holder(struct actor *a, int port, char *ret_text, size_t size);
 /* sweep.c */
 void sweep_ask(struct actor *a, struct deployment *d, int signo);
 void sweep_run(struct actor *a, struct actor_timer *t);
-/* "ppid, session, starttime" of /proc/PID/stat; false: gone. */
-struct proc_facts {
-	int64_t ppid, session;
-	uint64_t start_ticks;
-	char state;
-};
-bool proc_read(int64_t pid, struct proc_facts *ret_f);
-
 /* deaths.c: says what ends of our parts the table holds and were not said yet. */
 void deaths_look(struct actor *a);
 

@@ -22,39 +22,6 @@ struct leftovers {
 	bool main_is_it;
 };
 
-bool proc_read(int64_t pid, struct proc_facts *ret_f)
-{
-	char path[40], text[1024], *at;
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof text - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = 0;
-	at = strrchr(text, ')');
-	if (!at || at[1] != ' ')
-		return false;
-	ret_f->state = at[2];
-	at += 4;
-	for (int field = 4; field <= 22; field++) {
-		long long v = strtoll(at, &at, 10);
-
-		if (field == 4)
-			ret_f->ppid = v;
-		else if (field == 6)
-			ret_f->session = v;
-		else if (field == 22)
-			ret_f->start_ticks = (uint64_t)v;
-	}
-	return true;
-}
-
 /* The instance that the process's environment names, 0: none. */
 static uint64_t instance_of(int64_t pid)
 {
@@ -79,31 +46,31 @@ static uint64_t instance_of(int64_t pid)
 	return 0;
 }
 
-static void send_signal(int64_t pid, int signo, const struct proc_facts *seen)
+static void send_signal(int64_t pid, int signo, const struct proc_stat *seen)
 {
-	struct proc_facts now;
+	struct proc_stat now;
 	int fd = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
 
 	if (fd < 0)
 		return;
-	if (proc_read(pid, &now) && now.start_ticks == seen->start_ticks)
+	if (proc_stat(pid, &now) == 1 && now.start_ticks == seen->start_ticks)
 		syscall(SYS_pidfd_send_signal, fd, signo, NULL, 0);
 	close(fd);
 }
 
 static bool is_the_main(const struct deployment *d)
 {
-	struct proc_facts f;
+	struct proc_stat f;
 
-	return d->pid != MSG_NONE && proc_read(d->pid, &f) && f.start_ticks == d->start_ticks;
+	return d->pid != MSG_NONE && proc_stat(d->pid, &f) == 1 && f.start_ticks == d->start_ticks;
 }
 
 static void look_at(struct shell *s, int64_t pid, struct leftovers *left)
 {
-	struct proc_facts f;
+	struct proc_stat f;
 	uint64_t instance;
 
-	if (!proc_read(pid, &f) || f.state == 'Z' || f.state == 'X')
+	if (proc_stat(pid, &f) != 1 || f.state == 'Z' || f.state == 'X')
 		return;
 	instance = instance_of(pid);
 	for (uint32_t i = 0; i < s->n_sweeping; i++) {

@@ -145,6 +145,14 @@ static void look_at_slot(struct actor *a, int slot)
 		manager_of(a)->os->confirm(a, t->instance); /* nobody's any more */
 }
 
+static void look_at_all(struct actor *a)
+{
+	const struct tree_table *t = shell_of(a)->table;
+
+	for (int i = 0; t && i < atomic_load(&t->high); i++)
+		look_at_slot(a, i);
+}
+
 static void note_arena(struct shell *s)
 {
 	for (int i = 0; i < atomic_load(&s->table->high); i++) {
@@ -207,7 +215,7 @@ static void on_hello(struct actor *a, int *fds, int n)
 static void on_start_answer(struct actor *a, const struct tree_item *item)
 {
 	struct deployment *d = deployment_of_instance(manager_of(a), item->instance);
-	struct proc_facts f = {0};
+	struct proc_stat f = {0};
 
 	if (!d && item->slot >= 0)
 		look_at_slot(a, item->slot);
@@ -231,7 +239,7 @@ static void on_start_answer(struct actor *a, const struct tree_item *item)
 		return;
 	}
 	if (item->pid > 0) {
-		if (proc_read(item->pid, &f))
+		if (proc_stat(item->pid, &f) == 1)
 			d->ppid = f.ppid;
 		life_started(a, d, item->pid, f.start_ticks);
 		look_at_slot(a, item->slot);
@@ -250,10 +258,8 @@ static void take(struct actor *a, struct tree_message *m, int *fds, int n_fds)
 		deaths_look(a);
 	if (m->op == TREE_SIGNAL)
 		signals_answered(a);
-	for (int i = 0; m->op == TREE_EXIT && m->count == 0 && shell_of(a)->table &&
-			i < atomic_load(&shell_of(a)->table->high);
-	     i++)
-		look_at_slot(a, i);
+	if (m->op == TREE_EXIT && m->count == 0)
+		look_at_all(a);
 	for (uint32_t i = 0; i < m->count && shell_of(a)->table; i++) {
 		if (m->op == TREE_START)
 			on_start_answer(a, &m->items[i]);
@@ -344,13 +350,12 @@ static void confirm(struct actor *a, uint64_t instance)
 }
 
 /* One that may be about to be taken over is told to lops-init first. */
-static int signal_it(struct actor *a, struct deployment *d, int signo, bool group)
+static void signal_it(struct actor *a, struct deployment *d, int signo, bool group)
 {
 	flush(a);
 	signals_add(shell_of(a), d->instance,
 		    (uint32_t)signo | (uint32_t)(group ? TREE_SCOPE_GROUP : TREE_SCOPE_MAIN) << 16);
 	signals_send(a);
-	return 0;
 }
 
 static void release(struct actor *a, uint64_t streams)
@@ -407,10 +412,10 @@ static void free_spec(struct actor *a, uint64_t at)
 /* Of a start that nobody has told us of, it is the process that leads its session. */
 static bool lives(struct actor *a, struct deployment *d)
 {
-	struct proc_facts f;
+	struct proc_stat f;
 
 	(void)a;
-	if (!proc_read(d->living, &f) || f.state == 'Z' || f.state == 'X' ||
+	if (proc_stat(d->living, &f) != 1 || f.state == 'Z' || f.state == 'X' ||
 	    (d->start_ticks ? f.start_ticks != d->start_ticks : f.session != d->living))
 		return false;
 	d->start_ticks = f.start_ticks;

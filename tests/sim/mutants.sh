@@ -24,13 +24,13 @@ ack-before-commit|broker/core.c|s/^\tif (!c->error \&\& c->turn_dirty)$/\tacknow
 exit-said-twice|actors/process-manager/lifecycle.c|s/^\td->exit_instance = d->instance;$/\tto.did = 0;\n&/
 sweep-skipped|actors/process-manager/lifecycle.c|s/^\t\tbegin_sweep(a, d, d->killed ? 9 : 0);/\t\tstopped(a, d, NULL, 0);/
 commit-before-acked|lib/actor/bus_client.c|s/ \&\& c->commits\[done\].number <= c->acked_number)/)/
-start-not-idempotent|actors/init/door.c|/^static void start_one/,/^}/s/^\tif (slot == -1)$/\tif (true)/
+start-not-idempotent|actors/init/door.c|/^static void start_one/,/^}/s/^\tif (slot < 0)$/\tif (true)/
 confirm-before-ack|actors/process-manager/lifecycle.c|s/^\tsay_exited(a, d, e, how, pid);/&\n\tmanager_of(a)->os->confirm(a, d->instance), manager_of(a)->os->flush(a);/
 release-forgotten|actors/process-manager/lifecycle.c|s/^\tm->os->release(a, d->streams);//
 did-without-instance|actors/process-manager/lifecycle.c|s/msg_did(kind, d->id, d->instance, 0)/msg_did(kind, d->id, 0, 0)/
 did-not-looked-up|broker/publish.c|s/^\tif (seq \&\& h->did)$/\tif (false)/
 number-not-looked-up|broker/publish.c|s/ \&\& h.number > p->number)$/)/
-handled-again|actors/process-manager/jobs.c|/^static bool is_new_for/,/^}/s/return .*/return d->handled_seq <= j->seq;/
+handled-again|actors/process-manager/commands.c|/^static bool is_new_for/,/^}/s/return .*/return d->handled_seq <= j->seq;/
 command-not-synced|broker/publish.c|s/^\tc->turn_sync |= .*//
 start-not-finished|actors/init/worker.c|/^static void take_stock/,/^}/s/^\t\t\t\tworker_start(i);//
 status-not-looked-at|actors/init/reap.c|s/return (si->si_status \& 0xff) << 8;/return 0;/
@@ -43,8 +43,8 @@ cause-forgotten|actors/process-manager/lifecycle.c|s/^\t\t\t\t.cause = d->handle
 resent-and-resolved-anew|actors/coordinator/requests.c|s/ \&\& (r->again || verbs/ \&\& (verbs/
 started-again-at-reconnect|actors/process-manager/adopt.c|s/^\t\tif (!d->start_number)$/\t\tif (true)/
 stopped-before-it-started|actors/process-manager/lifecycle.c|s/ || d->start_sent)$/)/
-waiting-not-said|actors/process-manager/jobs.c|s/^\tlife_changed(a, d, "commands");$//
-exit-lost-by-delete|actors/process-manager/jobs.c|s/ \&\& d->exit_number > actor_acked(a)) {/ \&\& false) {/
+waiting-not-said|actors/process-manager/commands.c|s/^\tlife_changed(a, d, "commands");$//
+exit-lost-by-delete|actors/process-manager/commands.c|s/ \&\& d->exit_number > actor_acked(a)) {/ \&\& false) {/
 killed-tree-left|actors/process-manager/lifecycle.c|/^static void kill_tree/,/^}/s/begin_sweep(a, d, 9)/begin_sweep(a, d, 0)/
 END
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "lib/tree/client.h"
+#include "lib/tree/proc_stat.h"
 
 enum { ANSWER_MS = 250, SPEC_BYTES = 4096 };
 
@@ -90,22 +92,9 @@ void pair_start(void)
 
 bool process_lives(int32_t pid)
 {
-	char path[40], text[256], *close_paren;
-	ssize_t n;
-	int fd;
+	struct proc_stat p;
 
-	if (pid <= 0)
-		return false;
-	snprintf(path, sizeof path, "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = 0;
-	close_paren = strrchr(text, ')');
-	return close_paren && close_paren[2] != 'Z' && close_paren[2] != 'X';
+	return pid > 0 && proc_stat(pid, &p) == 1 && p.state != 'Z' && p.state != 'X';
 }
 
 int pair_living(void)
@@ -283,6 +272,19 @@ struct tree_slot *slot_of(uint64_t instance)
 	return NULL;
 }
 
+/* A core that the machine's pattern lays beside the program. */
+static void remove_cores(void)
+{
+	glob_t found;
+	char pattern[80];
+
+	snprintf(pattern, sizeof pattern, "%s/core*", top);
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			unlink(found.gl_pathv[i]);
+	globfree(&found);
+}
+
 static void clean_up(void)
 {
 	char command[700];
@@ -299,6 +301,7 @@ static void clean_up(void)
 		rmdir(k ? state : run);
 	}
 	unlink(t.log);
+	remove_cores();
 	rmdir(top);
 }
 
@@ -308,7 +311,7 @@ void pair_prepare(const char *bin_dir, uint32_t flags)
 	struct rlimit files;
 
 	snprintf(top, sizeof top, "/tmp/lops-tree-XXXXXX");
-	if (!mkdtemp(top) || !realpath(bin_dir, bin))
+	if (!realpath(bin_dir, bin) || !mkdtemp(top) || chdir(top) < 0)
 		fatal("folders");
 	snprintf(run, sizeof run, "%s/r", top);
 	snprintf(state, sizeof state, "%s/s", top);

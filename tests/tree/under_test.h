@@ -29,6 +29,7 @@ void pause_us(long us);
 _Noreturn void fatal(const char *what);
 bool process_lives(int32_t pid);
 
+/* The caller's folder becomes one of the test's own. */
 void pair_prepare(const char *bin_dir, uint32_t flags);
 void pair_start(void); /* over the old table, where there is one */
 int pair_living(void); /* members */

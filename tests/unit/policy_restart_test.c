@@ -75,14 +75,25 @@ static void waits_and_runs(void)
 	runs();
 }
 
+static void started(void)
+{
+	feed(RESTART_IN_USER_START);
+	runs();
+}
+
+static void crashes_and_runs(void)
+{
+	ends(false);
+	waits_and_runs();
+}
+
 static void crashes_wait_2_4_8_and_then_attempts_are_used_up(void **state)
 {
 	static const int64_t pauses[] = {2000, 4000, 8000, 16000, 32000};
 
 	(void)state;
 	set.breaker.threshold = 0;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	for (uint32_t i = 0; i < 5; i++) {
 		expect(ends(false), RESTART_DO_START_AT, now + pauses[i]);
 		assert_int_equal(now_is.attempts, i); /* planned is not made */
@@ -105,8 +116,7 @@ static void a_limit_of_0_is_none(void **state)
 	(void)state;
 	set.max_attempts = 0;
 	set.breaker.threshold = 0;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	for (int i = 0; i < 1000; i++) {
 		ends(false);
 		waits_and_runs();
@@ -120,8 +130,7 @@ static void a_limit_of_0_is_none(void **state)
 static void after_a_stable_run_the_restart_is_at_once_and_counts(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	now += 60000;
 	expect(ends(false), RESTART_DO_START, now);
 	assert_int_equal(now_is.attempts, 1);
@@ -144,12 +153,9 @@ static void without_the_immediate_one_a_stable_run_starts_at_2_again(void **stat
 	(void)state;
 	set.immediate_after_stable = false;
 	set.breaker.threshold = 0;
-	feed(RESTART_IN_USER_START);
-	runs();
-	ends(false);
-	waits_and_runs();
-	ends(false);
-	waits_and_runs();
+	started();
+	crashes_and_runs();
+	crashes_and_runs();
 	now += 60000;
 	expect(ends(false), RESTART_DO_START_AT, now + 2000);
 }
@@ -157,10 +163,8 @@ static void without_the_immediate_one_a_stable_run_starts_at_2_again(void **stat
 static void success_is_null_then_true_by_health_or_false_by_an_end(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
-	ends(false);
-	waits_and_runs();
+	started();
+	crashes_and_runs();
 	assert_int_equal(restart_attempts_back(&now_is.history, 0)->success, RESTART_OPEN);
 	feed(RESTART_IN_HEALTHY);
 	assert_int_equal(restart_attempts_back(&now_is.history, 0)->success, RESTART_SUCCEEDED);
@@ -180,12 +184,9 @@ static void three_failures_trip_one_trial_is_made_and_is_no_attempt(void **state
 	uint32_t attempts;
 
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
-	ends(false);
-	waits_and_runs();
-	ends(false);
-	waits_and_runs();
+	started();
+	crashes_and_runs();
+	crashes_and_runs();
 	attempts = now_is.attempts;
 	expect(ends(false), RESTART_DO_GIVE_UP, now + 600000);
 	now = restart_timer_at(&now_is, &set) - 1;
@@ -206,13 +207,11 @@ static void three_failures_trip_one_trial_is_made_and_is_no_attempt(void **state
 static void a_success_code_ends_it_unless_always(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	expect(ends(true), RESTART_DO_NOTHING, TIMES_NEVER);
 	assert_int_equal(now_is.phase, RESTART_EXITED);
 	set.always = true;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	for (int i = 0; i < 50; i++) { /* no attempt, and nothing for the breaker, but a pause */
 		int64_t pause = i > 7 ? 300000 : INT64_C(2000) << i;
 
@@ -226,13 +225,11 @@ static void a_success_code_ends_it_unless_always(void **state)
 static void a_stop_is_never_a_crash(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	feed(RESTART_IN_USER_STOP);
 	expect(ends(false), RESTART_DO_NOTHING, TIMES_NEVER);
 	assert_int_equal(now_is.phase, RESTART_STOPPED);
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	ends(false);
 	feed(RESTART_IN_USER_STOP); /* also while it waits */
 	now += 1000000;
@@ -243,8 +240,7 @@ static void unhealthy_stops_it_first_and_only_with_auto_restart(void **state)
 {
 	(void)state;
 	now_is.enabled = false;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	expect(feed(RESTART_IN_UNHEALTHY), RESTART_DO_NOTHING, TIMES_NEVER);
 	assert_int_equal(now_is.phase, RESTART_RUNNING);
 	assert_int_equal(restart_stable_at(&now_is, &set), TIMES_NEVER);
@@ -262,8 +258,7 @@ static void unhealthy_stops_it_first_and_only_with_auto_restart(void **state)
 static void a_preemptive_one_feeds_the_breaker_but_never_ends_in_failed(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	for (int i = 0; i < 2; i++) {
 		expect(feed(RESTART_IN_PREEMPT), RESTART_DO_STOP_FIRST, now);
 		ends(true);
@@ -283,12 +278,9 @@ static void a_preemptive_one_feeds_the_breaker_but_never_ends_in_failed(void **s
 static void a_manual_restart_is_always_allowed_and_resets(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
-	ends(false);
-	waits_and_runs();
-	ends(false);
-	waits_and_runs();
+	started();
+	crashes_and_runs();
+	crashes_and_runs();
 	ends(false);
 	assert_int_equal(now_is.phase, RESTART_TRIPPED);
 	feed(RESTART_IN_PAUSE);
@@ -306,8 +298,7 @@ static void a_manual_restart_is_always_allowed_and_resets(void **state)
 static void a_sick_dependency_holds_and_burns_nothing(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	feed(RESTART_IN_DEPENDENCY_SICK);
 	expect(ends(false), RESTART_DO_HOLD, TIMES_NEVER);
 	assert_int_equal(now_is.breaker.n, 0);
@@ -325,8 +316,7 @@ static void a_sick_dependency_holds_and_burns_nothing(void **state)
 static void pause_and_disable_leave_it_alone(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	feed(RESTART_IN_PAUSE);
 	expect(feed(RESTART_IN_UNHEALTHY), RESTART_DO_NOTHING, TIMES_NEVER);
 	expect(feed(RESTART_IN_PREEMPT), RESTART_DO_NOTHING, TIMES_NEVER);
@@ -344,8 +334,7 @@ static void a_reboot_starts_what_should_run_with_counters_at_0(void **state)
 {
 	(void)state;
 	set.breaker.threshold = 0;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	for (int i = 0; i < 5; i++) {
 		ends(false);
 		waits_and_runs();
@@ -367,8 +356,7 @@ static void shorter_settings_shorten_a_pause(void **state)
 {
 	(void)state;
 	set.backoff.initial_ms = 300000;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	ends(false);
 	set.backoff.max_ms = 1000;
 	expect(feed(RESTART_IN_SETTINGS), RESTART_DO_START_AT, now + 1000);
@@ -377,8 +365,7 @@ static void shorter_settings_shorten_a_pause(void **state)
 static void what_is_told_twice_counts_once(void **state)
 {
 	(void)state;
-	feed(RESTART_IN_USER_START);
-	runs();
+	started();
 	ends(false);
 	expect(ends(false), RESTART_DO_NOTHING, TIMES_NEVER);
 	now += 2000;
@@ -403,10 +390,8 @@ static void orders_say_why_there_is_none(void **state)
 	assert_int_equal(o.stable_delay_ms, 0);
 	assert_int_equal(o.stable_after_ms, 60000);
 	assert_int_equal(o.success_codes[0], 1);
-	ends(false);
-	waits_and_runs();
-	ends(false);
-	waits_and_runs();
+	crashes_and_runs();
+	crashes_and_runs();
 	o = standing_order(&now_is, &set, now, 0);
 	assert_false(o.is_armed);
 	assert_string_equal(o.reason, "none, because the next failure opens the breaker");
