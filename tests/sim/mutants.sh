@@ -40,7 +40,7 @@ one-event-skipped|broker/deliver.c|s/^\ts->place = c->batch.to;/\ts->place = c->
 chain-broken|broker/publish.c|s/MSG_AT_PREV, seq ? journal_last_of(c->journal, topic) : 0/MSG_AT_PREV, 0/
 last-value-kept-late|broker/publish.c|/^static int keep_last/,/^}/s/return journal_set_last/return seq % 20 == 0 ? 0 : journal_set_last/
 cause-forgotten|actors/process-manager/lifecycle.c|s/^\t\t\t\t.cause = d->handled_seq, .*//
-resent-and-resolved-anew|actors/coordinator/requests.c|s/ \&\& (r->again || verbs/ \&\& (verbs/
+resent-and-resolved-anew|actors/coordinator/requests.c|s/ \&\& (r->again || v->handle/ \&\& (v->handle/
 started-again-at-reconnect|actors/process-manager/adopt.c|s/^\t\tif (!d->start_number)$/\t\tif (true)/
 stopped-before-it-started|actors/process-manager/lifecycle.c|s/ || d->start_sent)$/)/
 waiting-not-said|actors/process-manager/commands.c|s/^\tlife_changed(a, d, "commands");$//
@@ -57,7 +57,7 @@ build() { # FILE: the mutant of it, linked
 	objects=
 	for object in $all_objects; do
 		case $object in
-		*/"$(basename "$1")".o) [ "${object#*lops_sim_}" = "$object" ] && objects="$objects $object" ;;
+		*/"$1".o) ;;
 		*) objects="$objects $object" ;;
 		esac
 	done
