@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "cli/lops.h"
 #include "lib/config/folders.h"
+#include "lib/tree/cgroups.h"
 
 static int rows;
 
@@ -32,23 +33,22 @@ static void say(const char *name, const char *value, const char *remark)
 	}
 }
 
+/* Whether the limits of a whole tree are kept, by which hierarchy, and why not. */
 static void cgroups(void)
 {
-	char text[256] = "";
-	FILE *f = fopen("/sys/fs/cgroup/cgroup.controllers", "re");
+	static struct cgroups g;
+	char value[CGROUP_PATH + 24];
 
-	if (f && !fgets(text, sizeof text, f))
-		text[0] = 0;
-	text[strcspn(text, "\n")] = 0;
-	say("cgroup v2",
-	    !f        ? "no"
-	    : text[0] ? text
-		      : "no controllers",
-	    strstr(text, "memory")
-		    ? ""
-		    : "degraded: memory_max_mb, cpu_percent and pids_max are not enforced");
-	if (f)
-		fclose(f);
+	cgroups_look(&g, NULL);
+	for (int l = 0; l < CGROUP_LIMITS; l++) {
+		const struct cgroup_base *b = &g.limits[l];
+
+		if (b->version)
+			snprintf(value, sizeof value, "cgroup v%d, %s", b->version, b->folder);
+		else
+			snprintf(value, sizeof value, "not enforced");
+		say(cgroup_limit_key((enum cgroup_limit)l), value, g.why_not[l]);
+	}
 }
 
 static void kernel(void)

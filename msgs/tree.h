@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define TREE_MAGIC       0x6c6f7073
-#define TREE_VERSION     3
+#define TREE_VERSION     4
 #define TREE_SLOTS       8192
 #define TREE_STREAMS     8192
 #define TREE_MEMBERS     8
@@ -26,6 +26,7 @@
 #define TREE_BATCH       512 /* items of a message */
 #define TREE_STRINGS_MAX 4096
 #define TREE_GROUPS_MAX  64
+#define TREE_CGROUPS_MAX 4
 
 enum tree_state {
 	TREE_FREE,
@@ -67,6 +68,7 @@ enum tree_stage {
 	TREE_STAGE_PIPES, /* log pipes: descriptors */
 	TREE_STAGE_CLONE,
 	TREE_STAGE_FILES, /* its own descriptors */
+	TREE_STAGE_CGROUP,
 	TREE_STAGE_LIMITS,
 	TREE_STAGE_USER,
 	TREE_STAGE_FOLDER,
@@ -185,6 +187,7 @@ struct tree_spec {
 		n_paths; /* arrays of uint32_t offsets of strings: candidates for the program */
 	uint32_t argv, n_argv;
 	uint32_t envp, n_envp;
+	uint32_t cgroups, n_cgroups; /* cgroup.procs to enter by */
 };
 
 /* --- the socket R/init.sock: SEQPACKET, one struct tree_message a packet --- */

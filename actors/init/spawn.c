@@ -38,6 +38,11 @@ static char instance_text[40];
 
 /* --- in the child --- */
 
+static const char *string_of(const struct tree_spec *s, uint32_t offset)
+{
+	return (const char *)s + offset;
+}
+
 static _Noreturn void fail(enum tree_stage stage, int error)
 {
 	atomic_store(&child.slot->stage_error, (uint32_t)stage << 16 | (uint32_t)error);
@@ -92,6 +97,20 @@ static void set_limits(const struct tree_spec *s)
 		fail(TREE_STAGE_LIMITS, errno);
 }
 
+/* Limits of the whole tree hold from before the program's first instruction. */
+static void enter_cgroups(const struct tree_spec *s)
+{
+	const uint32_t *items = (const void *)((const uint8_t *)s + s->cgroups);
+
+	for (uint32_t i = 0; i < s->n_cgroups; i++) {
+		int fd = open(string_of(s, items[i]), O_WRONLY | O_CLOEXEC);
+
+		if (fd < 0 || write(fd, "0", 1) < 0)
+			fail(TREE_STAGE_CGROUP, errno);
+		close(fd);
+	}
+}
+
 /* Raw calls: glibc's would signal the threads of a process whose memory we share. */
 static void set_user(const struct tree_spec *s)
 {
@@ -106,11 +125,6 @@ static void set_user(const struct tree_spec *s)
 	}
 	if (s->uid != UINT32_MAX && syscall(SYS_setresuid, s->uid, s->uid, s->uid) < 0)
 		fail(TREE_STAGE_USER, errno);
-}
-
-static const char *string_of(const struct tree_spec *s, uint32_t offset)
-{
-	return (const char *)s + offset;
 }
 
 /* The log file of the deployment's own, opened with its rights. */
@@ -173,6 +187,7 @@ static int child_main(void *arg)
 		fail(TREE_STAGE_EXEC, errno);
 	}
 	prctl(PR_SET_DUMPABLE, 1); /* the pair's own setting is not the program's */
+	enter_cgroups(s);
 	set_limits(s);
 	set_user(s);
 	if (s->folder && chdir(string_of(s, s->folder)) < 0)
@@ -229,7 +244,8 @@ const struct tree_spec *spawn_spec_at(uint64_t offset)
 	    !array_is_within(s, s->paths, s->n_paths) ||
 	    s->n_paths > sizeof child.paths / sizeof *child.paths ||
 	    !array_is_within(s, s->argv, s->n_argv) || s->n_argv == 0 ||
-	    !array_is_within(s, s->envp, s->n_envp))
+	    !array_is_within(s, s->envp, s->n_envp) || s->n_cgroups > TREE_CGROUPS_MAX ||
+	    !array_is_within(s, s->cgroups, s->n_cgroups))
 		return NULL;
 	return s;
 }

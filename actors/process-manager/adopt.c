@@ -207,6 +207,7 @@ void adopt_all(struct actor *a)
 		adopt_resumed(a);
 	} else if (!m->resuming) {
 		m->resuming = true;
+		m->os->take_stock(a);
 		resume_begin(a);
 		if (!m->n_resuming)
 			adopt_resumed(a);

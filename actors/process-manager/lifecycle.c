@@ -136,12 +136,10 @@ static int choose_port(struct actor *a, struct deployment *d, char *why, size_t 
 /* A limit that is not kept is said, not passed over. */
 static void note_limits(struct actor *a, struct deployment *d)
 {
-	const struct limits_record *l = &d->spec->limits;
+	const char *unkept = manager_of(a)->os->unkept_limits(a, d);
 
-	if (l->memory_max_mb != MSG_NONE || l->cpu_percent != MSG_NONE || l->pids_max != MSG_NONE)
-		jobs_note(a, d,
-			  "memory_max_mb, cpu_percent and pids_max need cgroups, which are not "
-			  "used yet: they are not enforced");
+	if (unkept)
+		jobs_note(a, d, unkept);
 }
 
 void life_start(struct actor *a, struct deployment *d)
@@ -151,29 +149,33 @@ void life_start(struct actor *a, struct deployment *d)
 	struct publish to;
 	const char *why = NULL;
 	char text[400];
+	uint64_t last = d->instance;
 	int status;
 
 	d->wants_run = true;
-	note_limits(a, d);
 	status = choose_port(a, d, text, sizeof text);
 	why = status ? text : NULL;
 	if (!status) {
 		uint64_t before = d->arena_at;
 
+		m->os->forget(a, d, last);
+		d->instance = actor_unique(a);
 		d->arena_at = m->os->place_spec(a, d, &why, &status);
 		if (before)
 			m->os->free_spec(a, before);
 	}
 	if (status) {
+		m->os->forget(a, d, d->instance);
+		d->instance = last;
 		d->wants_run = false;
 		set_reason(d, why);
 		jobs_settle(a, d, status, why);
 		return;
 	}
-	if (d->instance)
+	note_limits(a, d);
+	if (last)
 		d->restarts++;
 	d->status = PROCESS_STARTING;
-	d->instance = actor_unique(a);
 	d->living = 0;
 	d->running_generation = d->generation;
 	d->pid = d->exit_code = d->signal = MSG_NONE;
@@ -266,6 +268,7 @@ static void stopped(struct actor *a, struct deployment *d, const int64_t *left, 
 
 	actor_timer_cancel(a, &d->timer);
 	d->status = process_rule(d->status, PROCESS_IN_GONE).next;
+	manager_of(a)->os->forget(a, d, d->instance);
 	if (n_left)
 		snprintf(why, sizeof why,
 			 "%u processes of %s could not be stopped, the first is %lld", n_left,
@@ -465,6 +468,7 @@ void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *
 	struct exit_facts f = {.known = how == TREE_HOW_WAIT || how == TREE_HOW_INFO,
 			       .status = tree_status_of(word),
 			       .asked = d->asked,
+			       .oom_kills = manager_of(a)->os->oom_kills(a, d),
 			       .killed = d->killed && d->status == PROCESS_STOPPING};
 	struct exit_decision e;
 
@@ -539,6 +543,7 @@ void life_acked(struct actor *a, uint64_t number)
 			continue;
 		}
 		m->os->confirm(a, d->exit_instance);
+		m->os->forget(a, d, d->exit_instance);
 		if (d->deleted && !dead)
 			dead = d;
 		else if (d->deleted)
@@ -563,6 +568,7 @@ void life_delete(struct actor *a, struct deployment *d, const char *reason)
 	jobs_deleted(a, d);
 	publish_deployment_deleted(a, &to, &e);
 	m->os->release(a, d->streams);
+	m->os->forget(a, d, d->instance);
 	if (d->arena_at)
 		m->os->free_spec(a, d->arena_at);
 	deployment_remove(a, d);

@@ -61,6 +61,7 @@ struct deployment {
 	struct waiter *waiters;
 	bool sweep_wanted;
 	int sweep_rounds;
+	bool in_cgroup; /* it has control groups of its own */
 	int64_t living; /* pid of one that lives without a tree: to be taken over, 0: none */
 };
 
@@ -80,6 +81,14 @@ struct tree_os {
 	bool (*port_is_occupied)(struct actor *a, int port);
 	void (*port_holder)(struct actor *a, int port, char *ret_text, size_t size);
 	void (*flush)(struct actor *a); /* batched starts go out */
+	/* Limits of its whole tree that this machine does not keep, as a sentence; NULL: none. */
+	const char *(*unkept_limits)(struct actor *a, struct deployment *d);
+	/* Processes of the instance that were killed for want of memory. */
+	uint64_t (*oom_kills)(struct actor *a, struct deployment *d);
+	/* The instance has ended: what was made for it is given back, as far as it is empty. */
+	void (*forget)(struct actor *a, struct deployment *d, uint64_t instance);
+	/* The deployments are known: what the shell keeps for them is found again. */
+	void (*take_stock)(struct actor *a);
 	/* Whether d->living is the process, by its start ticks. */
 	bool (*lives)(struct actor *a, struct deployment *d);
 };
@@ -196,8 +205,13 @@ struct spec_block {
 	uint32_t length;
 };
 /* Resolves and lays out. 0, or an exit status with a message. */
-int spec_build(const struct deployment *d, const char *run_dir, struct spec_block *ret_block,
-	       char *ret_why, size_t size);
+struct spec_place { /* where it is to run */
+	const char *run_dir;
+	const char *cgroups[TREE_CGROUPS_MAX];
+	uint32_t n_cgroups;
+};
+int spec_build(const struct deployment *d, const struct spec_place *place,
+	       struct spec_block *ret_block, char *ret_why, size_t size);
 
 /* The real shell. */
 int tree_port_open(struct actor *a);

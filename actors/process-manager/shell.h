@@ -6,6 +6,7 @@
 #define LOPS_PROCESS_MANAGER_SHELL_H
 
 #include "actors/process-manager/manager.h"
+#include "lib/tree/cgroups.h"
 #include "lib/tree/client.h"
 #include "lib/tree/proc_stat.h"
 
@@ -34,6 +35,8 @@ struct shell {
 	int sweep_signal[TREE_SLOTS];
 	uint32_t n_sweeping;
 	uint64_t deaths_seen[TREE_ACTORS]; /* of each of our parts */
+	struct cgroups cgroups;
+	char unkept[400]; /* of the spec placed last */
 };
 
 static inline struct shell *shell_of(struct actor *a)
@@ -62,6 +65,18 @@ void arena_note(struct shell *s, uint64_t at, uint32_t length); /* in use since 
 /* ports.c */
 bool port_occupied(struct actor *a, int port);
 void port_holder(struct actor *a, int port, char *ret_text, size_t size);
+
+/* limits.c: control groups of what asks for a limit of its whole tree */
+void limits_open(struct actor *a);
+/* Fills in the groups to enter; paths stay until the next call. */
+void limits_prepare(struct actor *a, struct deployment *d, struct spec_place *place);
+const char *limits_unkept(struct actor *a, struct deployment *d);
+uint64_t limits_oom_kills(struct actor *a, struct deployment *d);
+void limits_forget(struct actor *a, struct deployment *d, uint64_t instance);
+void limits_kill(struct shell *s, const struct deployment *d);
+/* Up to max pids of who is in its groups. */
+uint32_t limits_members(const struct shell *s, const struct deployment *d, int64_t *ret_pids,
+			uint32_t max);
 
 /* sweep.c */
 void sweep_ask(struct actor *a, struct deployment *d, int signo);

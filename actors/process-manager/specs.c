@@ -28,7 +28,7 @@ enum {
 struct builder {
 	const struct deployment *d;
 	const struct deployment_spec *s;
-	const char *run_dir;
+	const struct spec_place *place;
 	uint8_t *data;
 	uint32_t at;
 	size_t text_bytes; /* of argv and environment */
@@ -353,7 +353,7 @@ static void set_environment(struct builder *b)
 	}
 	set_env_text(b, "LOPS_DEPLOYMENT", b->d->id);
 	if (b->s->ready && strcmp(b->s->ready, "notify") == 0) {
-		snprintf(notify, sizeof notify, "%s/notify.sock", b->run_dir);
+		snprintf(notify, sizeof notify, "%s/notify.sock", b->place->run_dir);
 		set_env_text(b, "NOTIFY_SOCKET", notify);
 	}
 	for (uint32_t i = 0; i < b->n_env; i++)
@@ -362,8 +362,18 @@ static void set_environment(struct builder *b)
 	head(b)->envp = put_array(b, items, b->n_env);
 }
 
-int spec_build(const struct deployment *d, const char *run_dir, struct spec_block *ret_block,
-	       char *ret_why, size_t size)
+static void set_cgroups(struct builder *b)
+{
+	uint32_t items[TREE_CGROUPS_MAX];
+
+	for (uint32_t i = 0; i < b->place->n_cgroups; i++)
+		items[i] = put_string(b, b->place->cgroups[i]);
+	head(b)->n_cgroups = b->place->n_cgroups;
+	head(b)->cgroups = put_array(b, items, b->place->n_cgroups);
+}
+
+int spec_build(const struct deployment *d, const struct spec_place *place,
+	       struct spec_block *ret_block, char *ret_why, size_t size)
 {
 	struct builder *b = calloc(1, sizeof *b);
 	int status;
@@ -371,7 +381,7 @@ int spec_build(const struct deployment *d, const char *run_dir, struct spec_bloc
 	if (!b || !d->spec)
 		abort();
 	*b = (struct builder){
-		.d = d, .s = d->spec, .run_dir = run_dir, .why = ret_why, .why_size = size};
+		.d = d, .s = d->spec, .place = place, .why = ret_why, .why_size = size};
 	b->data = calloc(1, BLOCK_MAX);
 	if (!b->data)
 		abort();
@@ -382,6 +392,7 @@ int spec_build(const struct deployment *d, const char *run_dir, struct spec_bloc
 	set_limits(b);
 	set_streams(b);
 	set_folder(b);
+	set_cgroups(b);
 	set_environment(b);
 	set_command(b);
 	if (!b->status)
@@ -438,6 +449,11 @@ void spec_explain(const struct deployment *d, uint32_t stage, int error, char *r
 	case TREE_STAGE_USER:
 		snprintf(ret_text, size, "cannot become the user %s: %s",
 			 d->spec && d->spec->user ? d->spec->user : "?", strerror(error));
+		return;
+	case TREE_STAGE_CGROUP:
+		snprintf(ret_text, size,
+			 "the control group that keeps its limits cannot be entered: %s",
+			 strerror(error));
 		return;
 	case TREE_STAGE_LIMITS:
 		snprintf(ret_text, size, "a limit cannot be set: %s", strerror(error));

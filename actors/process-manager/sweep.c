@@ -65,6 +65,15 @@ static bool is_the_main(const struct deployment *d)
 	return d->pid != MSG_NONE && proc_stat(d->pid, &f) == 1 && f.start_ticks == d->start_ticks;
 }
 
+static void note_left(struct leftovers *left, int64_t pid)
+{
+	for (uint32_t i = 0; i < left->n; i++)
+		if (left->pids[i] == pid)
+			return;
+	if (left->n < LEFT_MAX)
+		left->pids[left->n++] = pid;
+}
+
 static void look_at(struct shell *s, int64_t pid, struct leftovers *left)
 {
 	struct proc_stat f;
@@ -83,12 +92,30 @@ static void look_at(struct shell *s, int64_t pid, struct leftovers *left)
 						      .main_is_it = left[i].main_is_it,
 						      .main_instance = d->instance}))
 			continue;
-		if (left[i].n < LEFT_MAX)
-			left[i].pids[left[i].n++] = pid;
+		note_left(&left[i], pid);
 		if (s->sweep_signal[i])
 			send_signal(pid, s->sweep_signal[i], &f);
 		if (s->sweep_signal[i] && s->sweep_signal[i] != 9)
 			send_signal(pid, 18, &f);
+	}
+}
+
+/* Whoever is in its control groups is its own, whatever it calls itself. */
+static void look_at_members(struct shell *s, const struct deployment *d, int signo,
+			    struct leftovers *left)
+{
+	int64_t pids[LEFT_MAX];
+	uint32_t n = limits_members(s, d, pids, LEFT_MAX);
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct proc_stat f;
+
+		if ((pids[i] == d->pid && left->main_is_it) || proc_stat(pids[i], &f) != 1 ||
+		    f.state == 'Z' || f.state == 'X')
+			continue;
+		note_left(left, pids[i]);
+		if (signo)
+			send_signal(pids[i], signo, &f);
 	}
 }
 
@@ -103,13 +130,18 @@ void sweep_run(struct actor *a, struct actor_timer *t)
 	(void)t;
 	if (!left || !swept)
 		abort();
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		left[i].main_is_it = is_the_main(s->sweeping[i]);
+		if (s->sweep_signal[i] == 9)
+			limits_kill(s, s->sweeping[i]);
+	}
 	for (struct dirent *e; proc && (e = readdir(proc));)
 		if (isdigit((unsigned char)e->d_name[0]))
 			look_at(s, strtoll(e->d_name, NULL, 10), left);
 	if (proc)
 		closedir(proc);
+	for (uint32_t i = 0; i < n; i++)
+		look_at_members(s, s->sweeping[i], s->sweep_signal[i], &left[i]);
 	memcpy(swept, s->sweeping, n * sizeof(struct deployment *));
 	s->n_sweeping = 0;
 	for (uint32_t i = 0; i < n; i++)

@@ -373,6 +373,7 @@ static uint64_t place_spec(struct actor *a, struct deployment *d, const char **r
 	static char why[400];
 	struct shell *s = shell_of(a);
 	struct spec_block block;
+	struct spec_place where = {.run_dir = actor_run_dir(a)};
 	uint64_t at;
 
 	*ret_why = why;
@@ -381,7 +382,8 @@ static uint64_t place_spec(struct actor *a, struct deployment *d, const char **r
 		snprintf(why, sizeof why, "lops-init is not there yet");
 		return 0;
 	}
-	*ret_status = spec_build(d, actor_run_dir(a), &block, why, sizeof why);
+	limits_prepare(a, d, &where);
+	*ret_status = spec_build(d, &where, &block, why, sizeof why);
 	if (*ret_status)
 		return 0;
 	at = arena_take(s, block.length);
@@ -435,6 +437,10 @@ const struct tree_os tree_port_os = {
 	.port_holder = port_holder,
 	.flush = flush,
 	.lives = lives,
+	.unkept_limits = limits_unkept,
+	.oom_kills = limits_oom_kills,
+	.forget = limits_forget,
+	.take_stock = limits_open,
 };
 
 int tree_port_open(struct actor *a)

@@ -97,6 +97,10 @@ struct exit_decision exit_rule(const struct exit_facts *f)
 		append(d.reason, sizeof d.reason, "exited with code ");
 		append_number(d.reason, sizeof d.reason, code);
 	}
+	if (f->oom_kills && f->known)
+		append(d.reason, sizeof d.reason,
+		       signo == 9 ? ", out of memory"
+				  : ", after a process of it was killed for want of memory");
 	if (f->asked) {
 		d.verdict = EXIT_STOPPED;
 		append(d.reason, sizeof d.reason,
