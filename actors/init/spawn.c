@@ -245,7 +245,7 @@ const struct tree_spec *spawn_spec_at(uint64_t offset)
 	    s->n_paths > sizeof child.paths / sizeof *child.paths ||
 	    !array_is_within(s, s->argv, s->n_argv) || s->n_argv == 0 ||
 	    !array_is_within(s, s->envp, s->n_envp) || s->n_cgroups > TREE_CGROUPS_MAX ||
-	    !array_is_within(s, s->cgroups, s->n_cgroups))
+	    (s->n_cgroups && !array_is_within(s, s->cgroups, s->n_cgroups)))
 		return NULL;
 	return s;
 }
