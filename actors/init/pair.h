@@ -48,8 +48,8 @@ void pair_say(const char *text, const char *more, long number); /* one line to s
 void pair_ring(int slot);
 
 /* --- spawn.c --- */
-/* Starts what slot i names, which is STARTING with pid 0. 0; -EAGAIN: try again later; a negative
- * errno: it is recorded as never started. */
+/* Starts what slot i names, which is STARTING with pid 0. 0; -EAGAIN: try again later;
+ * -ECANCELED: it is recorded as never started. */
 int spawn_slot(int slot);
 int spawn_actor(struct tree_actor *a);
 

@@ -358,7 +358,7 @@ static int never(struct tree_slot *slot, enum tree_stage stage, int err)
 {
 	atomic_store(&slot->stage_error, (uint32_t)stage << 16 | (uint32_t)-err);
 	slots_record(slot, TREE_HOW_NEVER, 0, pair_now_ns(), pair_wall_ns());
-	return err;
+	return -ECANCELED; /* whatever it was: it is not tried again */
 }
 
 int spawn_slot(int i)
