@@ -337,7 +337,7 @@ void life_stop(struct actor *a, struct deployment *d, double timeout_s, bool for
 		timeout_s = d->spec && !isnan(d->spec->stop_timeout_seconds)
 				    ? d->spec->stop_timeout_seconds
 				    : 10;
-	d->stop_timeout = timeout_s;
+	d->stop_timeout = force ? 0 : timeout_s;
 	msg_body_init(&MSG_process_stopping.body, &e);
 	deployment_record(d, &e.process);
 	e.instance = d->instance;
@@ -469,7 +469,8 @@ void life_exited(struct actor *a, struct deployment *d, const struct tree_slot *
 			       .status = tree_status_of(word),
 			       .asked = d->asked,
 			       .oom_kills = manager_of(a)->os->oom_kills(a, d),
-			       .killed = d->killed && d->status == PROCESS_STOPPING};
+			       .killed = d->killed && d->status == PROCESS_STOPPING &&
+					 d->stop_timeout > 0};
 	struct exit_decision e;
 
 	if (!process_is_alive(d->status) || d->exit_instance == d->instance)

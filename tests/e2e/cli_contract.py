@@ -248,6 +248,8 @@ def stop_and_timeouts(bin_dir):
             s.lops("stop", name, *words)
             check("it is gone", start_ticks(pid) is None)
             same("and said so", s.row(name)["signal"], signal.SIGKILL)
+            said = s.lops("status", name, status=3).stdout
+            check("no timeout is blamed", "(SIGKILL) on request" in said, said)
         for bad in ("-1", "x", "1e9", ""):
             s.lops("stop", "zero", f"--timeout={bad}", status=2)
         s.lops("start", "--timeout", "0", "-n", "x", "--", "true", status=2)
