@@ -145,6 +145,7 @@ bool reload_exited(struct actor *a, const struct tree_slot *s)
 	say_end(a, r, s);
 	at = r->as.arena_at;
 	m->os->confirm(a, s->instance);
+	m->os->forget(a, &r->as, s->instance);
 	forget(a, r);
 	m->os->free_spec(a, at);
 	m->os->flush(a);

@@ -123,6 +123,12 @@ def a_crash_of_ours_forgets_no_group(bin_dir):
         s.lops("start", "held")
         before = s.row("held")
         check("it has a group", groups("held"))
+        s.lops("set", "held", "reload_command=true")
+        s.lops("restart", "held")
+        s.lops("reload", "held")
+        wait_for("the groups of the reload command to be gone", lambda: len(
+            {os.path.basename(g) for g in groups("held")}) == 1)
+        before = s.row("held")
         for part in ("process-manager", "broker"):
             os.kill(s.actors()[part][0], signal.SIGKILL)
             s.wait_well()
