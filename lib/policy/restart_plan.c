@@ -190,6 +190,8 @@ struct restart_verdict restart_after_failure(struct restart_state *s,
 
 	if (s->breaker.state == BREAKER_HALF_OPEN)
 		return trial_failed(s, set, e);
+	if (restart_held_by(s)) /* not its own failing: the start that follows is no attempt */
+		s->next.counts = false;
 	if (!s->enabled || restart_held_by(s) || !s->next.counts)
 		return restart_wait(s, set, e);
 	is_open = breaker_fail(&s->breaker, &set->breaker, e->now_ms);

@@ -1,9 +1,10 @@
-foreach(part policy policy_process policy_cgroup policy_backoff policy_breaker policy_restart)
+foreach(part policy policy_process policy_cgroup policy_health policy_backoff policy_breaker policy_restart
+	policy_restart_closure)
 	add_executable(${part}_test ${part}_test.c)
 	target_link_libraries(${part}_test PRIVATE lops_flags lops_policy PkgConfig::CMOCKA)
 endforeach()
 add_test(NAME policy.rules COMMAND policy_test)
-foreach(part process cgroup backoff breaker restart)
+foreach(part process cgroup health backoff breaker restart restart_closure)
 	add_test(NAME policy.${part} COMMAND policy_${part}_test)
 	set_tests_properties(policy.${part} PROPERTIES LABELS unit TIMEOUT 60)
 endforeach()
