@@ -15,6 +15,7 @@
 
 #include "broker/salvage.h"
 #include "broker/schema.h"
+#include "lib/tree/boot.h"
 
 static const char *const statements[S_COUNT] = {
 	[S_APPEND] = "INSERT INTO events(seq,type,dep,time,prev,dprev,cause,did,crc,rec) "
@@ -95,16 +96,6 @@ static int load_names(struct journal *j)
 	return journal_errno(rc);
 }
 
-static void read_boot_id(char boot_id[40])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, boot_id, 36);
-
-	boot_id[n == 36 ? 36 : 0] = 0;
-	if (fd >= 0)
-		close(fd);
-}
-
 /* A new boot may have lost what was not synced: what others remember of this journal's numbers is
  * another journal's. The seq goes on above anything that can have been given out. */
 static int settle_epoch(struct journal *j, bool renew)
@@ -113,7 +104,7 @@ static int settle_epoch(struct journal *j, bool renew)
 	sqlite3_stmt *s = NULL;
 	int err;
 
-	read_boot_id(boot_id);
+	boot_read_id(boot_id);
 	if (sqlite3_prepare_v2(j->db, "SELECT epoch,boot_id FROM meta", -1, &s, NULL) ==
 		    SQLITE_OK &&
 	    sqlite3_step(s) == SQLITE_ROW) {

@@ -23,6 +23,7 @@
 #include <unistd.h>
 #include "actors/init/ctl.h"
 #include "actors/init/pair.h"
+#include "lib/tree/boot.h"
 
 enum { TICK_MS = 250, MISS_MAX = 8, BACKLOG = 128 };
 
@@ -199,16 +200,6 @@ static int make_memory(const char *name, size_t size)
 	return fd;
 }
 
-static void read_boot_id(char boot_id[40])
-{
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, boot_id, 36);
-
-	boot_id[n == 36 ? 36 : 0] = 0;
-	if (fd >= 0)
-		close(fd);
-}
-
 static void fill_table(const struct options *o, uint64_t base_nofile)
 {
 	struct tree_table *t = pair.table;
@@ -221,7 +212,7 @@ static void fill_table(const struct options *o, uint64_t base_nofile)
 	t->base_nofile = base_nofile;
 	t->max_starts_per_second = 100;
 	atomic_store(&t->flags, o->flags);
-	read_boot_id(t->boot_id);
+	boot_read_id(t->boot_id);
 	for (int i = 0; i < o->n_actors; i++) {
 		snprintf(t->actors[i].name, sizeof t->actors[i].name, "%s", o->actors[i]);
 		t->actors[i].slot.pidfd = t->actors[i].slot.order = -1;

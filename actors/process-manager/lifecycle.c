@@ -65,42 +65,52 @@ static struct publish transition(const struct deployment *d, const char *kind)
 
 /* --- start --- */
 
-struct occupied {
+struct reservation { /* of a port, by another deployment that is to run */
 	struct actor *a;
-	struct deployment *d;
+	struct deployment *d; /* who asks */
+	int port;
+	const struct deployment *by; /* NULL: nobody */
 };
 
 static void find_reserved(void *arg, struct deployment *other)
 {
-	struct {
-		struct deployment *self;
-		int port;
-		bool found;
-	} *q = arg;
+	struct reservation *q = arg;
 
-	if (other != q->self && other->wants_run && other->port == q->port)
-		q->found = true;
+	if (other != q->d && other->wants_run && other->port == q->port)
+		q->by = other;
+}
+
+static const struct deployment *reserved_by(struct actor *a, struct deployment *d, int port)
+{
+	struct reservation q = {.a = a, .d = d, .port = port};
+
+	deployment_each(manager_of(a), find_reserved, &q);
+	return q.by;
 }
 
 static bool is_occupied(void *arg, int port)
 {
-	struct occupied *o = arg;
-	struct manager *m = manager_of(o->a);
-	struct {
-		struct deployment *self;
-		int port;
-		bool found;
-	} q = {.self = o->d, .port = port};
+	struct reservation *q = arg;
 
-	deployment_each(m, find_reserved, &q);
-	return q.found || m->os->port_is_occupied(o->a, port);
+	return reserved_by(q->a, q->d, port) || manager_of(q->a)->os->port_is_occupied(q->a, port);
+}
+
+static void name_holder(struct actor *a, struct deployment *d, int port, char *ret_text,
+			size_t size)
+{
+	const struct deployment *by = reserved_by(a, d, port);
+
+	if (by)
+		snprintf(ret_text, size, "deployment %s", by->id);
+	else
+		manager_of(a)->os->port_holder(a, port, ret_text, size);
 }
 
 /* 0, or 6 with a message. */
 static int choose_port(struct actor *a, struct deployment *d, char *why, size_t size)
 {
 	struct deployment_spec *s = d->spec;
-	struct occupied o = {.a = a, .d = d};
+	struct reservation o = {.a = a, .d = d};
 	struct port_wish w = {.auto_find = s->auto_find_port,
 			      .protected_ports = s->protected_ports.items,
 			      .n_protected = s->protected_ports.count};
@@ -114,12 +124,14 @@ static int choose_port(struct actor *a, struct deployment *d, char *why, size_t 
 	/* Kept over restarts: the one it had comes first. */
 	w.port = (int)(d->port != MSG_NONE ? d->port : s->port);
 	port = port_rule(&w, is_occupied, &o);
-	manager_of(a)->os->port_holder(a, w.port, holder, sizeof holder);
+	if (port != w.port)
+		name_holder(a, d, w.port, holder, sizeof holder);
 	if (!port) {
-		snprintf(why, size,
-			 w.auto_find ? "port %d and the next ones are in use (%d by %s)"
-				     : "port %d is in use by %.0d%s",
-			 w.port, w.auto_find ? w.port : 0, holder);
+		if (w.auto_find)
+			snprintf(why, size, "port %d and the next ones are in use (%d by %s)",
+				 w.port, w.port, holder);
+		else
+			snprintf(why, size, "port %d is in use by %s", w.port, holder);
 		return 6;
 	}
 	if (port != w.port) {

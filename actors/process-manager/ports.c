@@ -116,7 +116,8 @@ void port_holder(struct actor *a, int port, char *ret_text, size_t size)
 	(void)a;
 	if (!inode)
 		inode = listening_inode("/proc/net/tcp6", port);
-	snprintf(ret_text, size, "%s", inode ? "a process of another user" : "another deployment");
+	snprintf(ret_text, size, "%s",
+		 inode ? "a process of another user" : "somebody who is gone by now");
 	proc = inode ? opendir("/proc") : NULL;
 	for (struct dirent *e; proc && !found && (e = readdir(proc));) {
 		if (!isdigit((unsigned char)e->d_name[0]) || !has_socket(e->d_name, inode))

@@ -2,12 +2,12 @@
  * process-manager: starts, stops and adopts programs; alone writes their status, alone talks to
  * lops-init about them. It never decides when to restart.
  */
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "actors/process-manager/manager.h"
+#include "lib/tree/boot.h"
 #include "msgs/codec.h"
 
 extern const struct actor_spec actor_spec_main;
@@ -47,12 +47,7 @@ static void on_spec_set(struct actor *a, const struct event *ev, const struct sp
 static int init(struct actor *a)
 {
 	struct manager *m = manager_of(a);
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, m->boot_id, 36);
-
-	if (fd >= 0)
-		close(fd);
-	m->boot_id[n == 36 ? 36 : 0] = 0;
+	boot_read_id(m->boot_id);
 	m->os = &tree_port_os;
 	return 0;
 }

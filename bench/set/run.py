@@ -92,7 +92,7 @@ def of_sleeps(n):
 
 def bring_up(bin_dir, n):
     empties, fulls, floors = [], [], []
-    for _ in range(3):
+    for _ in range(5):
         floors.append(floor(bin_dir, "spawn", str(n))[0])
         with Set(bin_dir, 'version: "1.0"\n') as s:
             empties.append(timed_up(s))

@@ -61,6 +61,12 @@ def ports(bin_dir):
         done = s.start("q", "sleep", "infinity", options=["--port", str(port)])
         check("it says which port it took", str(s.row("q")["port"]) in done.stderr, done.stderr)
         check("another one", s.row("q")["port"] != port)
+        # q binds nothing, but the port is its own as long as it is to run.
+        own = str(s.row("q")["port"])
+        done = s.start("r", "sleep", "1", options=["--port", own, "--no-auto-find-port"], status=6)
+        check("it names the deployment", f"port {own} is in use by deployment q" in done.stderr, done.stderr)
+        done = s.start("r", "sleep", "infinity", options=["--port", own])
+        check("it says whose port that is", "by deployment q; r gets port" in done.stderr, done.stderr)
 
 
 def ten_ports_taken(bin_dir):
