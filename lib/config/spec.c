@@ -284,6 +284,10 @@ static int put_limit(struct put *p, const char *key)
 
 	for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
 		names[i] = limits[i].key;
+		if (strcmp(limits[i].key, key) == 0 && yaml_is_empty(p->n)) {
+			*limits[i].place = MSG_NONE;
+			return 0;
+		}
 		if (strcmp(limits[i].key, key) == 0)
 			return put_int(p, limits[i].place, limits[i].least, limits[i].most);
 	}
@@ -340,7 +344,7 @@ static const struct row {
 	{"umask", put_umask, false, false, "octal, \"022\""},
 	{"limits", put_limits, false, true,
 	 "nofile, nproc, core, address_space_mb, memory_max_mb, cpu_percent, pids_max, nice, "
-	 "oom_score_adj"},
+	 "oom_score_adj; without a value: no limit"},
 	{"no_new_privs", put_no_new_privs, false, false, "setuid programs gain nothing"},
 };
 enum { ROWS = sizeof rows / sizeof *rows };

@@ -112,6 +112,15 @@ def cpu_is_kept(bin_dir):
                                    and "nr_throttled" in open(g + "/cpu.stat").read()])[0]
         wait_for("it to be held back", lambda: used(folder) >= 3)
         check("it lives", start_ticks(pid))
+        s.lops("set", "busy", "limits.cpu_percent=")
+        s.lops("restart", "busy", "-t", "0")
+        same("groups of one without limits", groups("busy"), [])
+        s.lops("set", "busy", "limits=nofile=64,pids_max=9")
+        s.lops("restart", "busy", "-t", "0")
+        check("a group again", groups("busy"))
+        s.lops("set", "busy", "limits.pids_max=", "limits.nofile=")
+        s.lops("restart", "busy", "-t", "0")
+        same("groups of one without limits", groups("busy"), [])
         s.lops("stop", "busy", "-t", "0")
 
 

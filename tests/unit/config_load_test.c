@@ -447,6 +447,10 @@ static void test_set_of_each_kind(void **state)
 	set(&s, "port", "80");
 	set(&s, "limits.nofile", "100");
 	assert_int_equal(s.limits.nofile, 100);
+	set(&s, "limits.nice", "");
+	set(&s, "limits.pids_max", "5");
+	set(&s, "limits.pids_max", "");
+	assert_true(s.limits.pids_max == MSG_NONE);
 	set(&s, "limits", "core=0,nice=-5");
 	assert_int_equal(s.limits.nice, -5);
 	assert_int_equal(s.limits.nofile, 100);
