@@ -64,6 +64,15 @@ static int write_of(const char *folder, const char *file, const char *text)
 
 /* --- looking --- */
 
+/* Folders can be made in it, and processes moved to and fro below it. Sets errno. */
+static bool is_writable(const char *folder)
+{
+	char path[CGROUPS_PATH];
+
+	snprintf(path, sizeof path, "%s/cgroup.procs", folder);
+	return access(folder, W_OK) == 0 && access(path, W_OK) == 0;
+}
+
 static bool is_handed_over(const char *folder)
 {
 	static const char *const marks[] = {"trusted.delegate", "user.delegate"};
@@ -82,7 +91,7 @@ static bool hands_on(const char *folder, enum cgroup_limit l, char *why, size_t 
 	const char *name = cgroup_controller(l);
 	char text[4096];
 
-	if (access(folder, W_OK) < 0) {
+	if (!is_writable(folder)) {
 		snprintf(why, size, "%.100s: %s", folder, strerror(errno));
 		return false;
 	}
@@ -132,7 +141,7 @@ static bool look_v1(struct cgroups *g, const struct cgroup_place *p, enum cgroup
 	const char *const candidates[] = {p->own, p->top};
 
 	for (size_t i = 0; i < 2; i++)
-		if (access(candidates[i], W_OK) == 0) {
+		if (is_writable(candidates[i])) {
 			g->limits[l].version = 1;
 			snprintf(g->limits[l].folder, sizeof g->limits[l].folder, "%s",
 				 candidates[i]);
@@ -160,7 +169,7 @@ static void look_for_kill(struct cgroups *g, const struct cgroup_places *p)
 			return;
 		}
 	for (size_t i = 0; p->v2.version && i < 2; i++)
-		if (access(candidates[i], W_OK) == 0) {
+		if (is_writable(candidates[i])) {
 			g->kill.version = 2;
 			snprintf(g->kill.folder, sizeof g->kill.folder, "%s", candidates[i]);
 			return;
