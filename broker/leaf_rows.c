@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "broker/crc32c.h"
 #include "msgs/header.h"
@@ -209,11 +210,16 @@ uint32_t leaf_wal_frames(int wal)
 	uint8_t salt[SALT], frame[FRAME_HEADER];
 	off_t step = FRAME_HEADER + PAGE;
 	uint32_t last = 0;
+	struct stat st;
 
-	if (!read_salt(wal, salt))
+	if (!read_salt(wal, salt) || fstat(wal, &st) < 0)
 		return 0;
+	/* Header and page are written apart: a header alone at the end is of a commit that a death
+	 * cut off. */
 	for (uint32_t n = 0;
-	     pread(wal, frame, sizeof frame, WAL_HEADER + n * step) == (ssize_t)sizeof frame; n++)
+	     WAL_HEADER + (n + 1) * step <= st.st_size &&
+	     pread(wal, frame, sizeof frame, WAL_HEADER + n * step) == (ssize_t)sizeof frame;
+	     n++)
 		if (memcmp(frame + 8, salt, SALT) == 0 && big32(frame + 4) != 0)
 			last = n + 1;
 	return last;

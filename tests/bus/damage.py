@@ -153,6 +153,21 @@ class Damage(unittest.TestCase):
             found += "damaged" in self.said()
         return found
 
+    def test_a_commit_that_a_death_cut_off_is_no_damage(self):
+        """Header and page of a frame are written apart: the log may end in a header, or in part of a page."""
+        log = self.whole["journal.db-wal"]
+        frames = range(32, len(log) - 24 - PAGE + 1, 24 + PAGE)
+        commits = [at for at in frames if log[at + 8:at + 16] == log[16:24] and any(log[at + 4:at + 8])]
+        end = commits[-1] + 24 + PAGE
+        head = (3).to_bytes(4, "big") + (99).to_bytes(4, "big") + log[16:24] + bytes(8)
+        for torn in (head, head + b"x" * 1000):
+            self.put({**self.whole, "journal.db-wal": log[:end] + torn})
+            d, events, gaps = self.follow()
+            d.close()
+            self.broker.kill()
+            self.assertEqual(self.said(), "")
+            self.assertEqual((events, gaps), (list(range(1, EVENTS + 1)), []))
+
     def test_flipped_bits(self):
         def flip(rng, files):
             name = FILES[rng.randrange(4) == 0]
