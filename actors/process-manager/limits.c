@@ -21,6 +21,14 @@ static bool limits_of(const struct deployment *d, int64_t ret_limits[CGROUP_LIMI
 	       l->pids_max != MSG_NONE;
 }
 
+/* False: the instance has no group. */
+static bool group_of(const struct deployment *d, uint64_t instance, char ret_name[CGROUP_NAME])
+{
+	if (d->in_cgroup)
+		cgroup_name(d->id, instance, ret_name);
+	return d->in_cgroup;
+}
+
 void limits_prepare(struct actor *a, struct deployment *d, struct spec_place *place)
 {
 	static char paths[CGROUPS_EACH][CGROUPS_PATH];
@@ -51,30 +59,23 @@ uint64_t limits_oom_kills(struct actor *a, struct deployment *d)
 {
 	char name[CGROUP_NAME];
 
-	if (!d->in_cgroup)
-		return 0;
-	cgroup_name(d->id, d->instance, name);
-	return cgroups_oom_kills(&shell_of(a)->cgroups, name);
+	return group_of(d, d->instance, name) ? cgroups_oom_kills(&shell_of(a)->cgroups, name) : 0;
 }
 
 void limits_forget(struct actor *a, struct deployment *d, uint64_t instance)
 {
 	char name[CGROUP_NAME];
 
-	if (!d->in_cgroup)
-		return;
-	cgroup_name(d->id, instance, name);
-	cgroups_remove(&shell_of(a)->cgroups, name);
+	if (group_of(d, instance, name))
+		cgroups_remove(&shell_of(a)->cgroups, name);
 }
 
 void limits_kill(struct shell *s, const struct deployment *d)
 {
 	char name[CGROUP_NAME];
 
-	if (!d->in_cgroup)
-		return;
-	cgroup_name(d->id, d->instance, name);
-	cgroups_kill(&s->cgroups, name);
+	if (group_of(d, d->instance, name))
+		cgroups_kill(&s->cgroups, name);
 }
 
 uint32_t limits_members(const struct shell *s, const struct deployment *d, int64_t *ret_pids,
@@ -82,10 +83,8 @@ uint32_t limits_members(const struct shell *s, const struct deployment *d, int64
 {
 	char name[CGROUP_NAME];
 
-	if (!d->in_cgroup)
-		return 0;
-	cgroup_name(d->id, d->instance, name);
-	return cgroups_members(&s->cgroups, name, ret_pids, max);
+	return group_of(d, d->instance, name) ? cgroups_members(&s->cgroups, name, ret_pids, max)
+					      : 0;
 }
 
 /* One of an earlier life of ours: its deployment's still, or removed if it is empty. */

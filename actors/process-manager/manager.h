@@ -61,7 +61,7 @@ struct deployment {
 	struct waiter *waiters;
 	bool sweep_wanted;
 	int sweep_rounds;
-	bool in_cgroup; /* it has control groups of its own */
+	bool in_cgroup; /* it has control groups of its own, or had */
 	int64_t living; /* pid of one that lives without a tree: to be taken over, 0: none */
 };
 

@@ -97,7 +97,7 @@ struct exit_decision exit_rule(const struct exit_facts *f)
 		append(d.reason, sizeof d.reason, "exited with code ");
 		append_number(d.reason, sizeof d.reason, code);
 	}
-	if (f->oom_kills && f->known)
+	if (f->oom_kills && f->known && !f->asked)
 		append(d.reason, sizeof d.reason,
 		       signo == 9 ? ", out of memory"
 				  : ", after a process of it was killed for want of memory");

@@ -192,7 +192,7 @@ struct restart_verdict restart_after_failure(struct restart_state *s,
 		return trial_failed(s, set, e);
 	if (restart_held_by(s)) /* not its own failing: the start that follows is no attempt */
 		s->next.counts = false;
-	if (!s->enabled || restart_held_by(s) || !s->next.counts)
+	if (!s->enabled || !s->next.counts)
 		return restart_wait(s, set, e);
 	is_open = breaker_fail(&s->breaker, &set->breaker, e->now_ms);
 	if (restart_is_used_up(s, set)) {

@@ -310,6 +310,8 @@ void cgroups_make(const struct cgroups *g, const char *name, const int64_t limit
 		snprintf(reason, sizeof reason, "%s: %s", g->limits[l].folder, strerror(-err));
 		say_why_not(ret_why, size, l, reason);
 	}
+	if (!*ret_n)
+		cgroups_remove(g, name); /* made, and then not to be written */
 	if (*ret_n && g->kill.version && make_at(g, &g->kill, name, NULL, folder) == 0)
 		add_path(ret_paths, ret_n, folder);
 }

@@ -114,6 +114,15 @@ static void reasons_are_words(void **state)
 	f.status = 9;
 	assert_string_equal(exit_rule(&f).reason,
 			    "killed by signal 9 (SIGKILL) after the stop timeout");
+	f.oom_kills = 1; /* long ago: it is we who ended it */
+	assert_string_equal(exit_rule(&f).reason,
+			    "killed by signal 9 (SIGKILL) after the stop timeout");
+	f.asked = false;
+	assert_string_equal(exit_rule(&f).reason, "killed by signal 9 (SIGKILL), out of memory");
+	f.status = 1 << 8;
+	assert_string_equal(
+		exit_rule(&f).reason,
+		"exited with code 1, after a process of it was killed for want of memory");
 	f = (struct exit_facts){.known = false};
 	assert_int_equal(exit_rule(&f).verdict, EXIT_CRASHED);
 	assert_string_equal(exit_rule(&f).reason, "ended with an unknown status");
