@@ -291,7 +291,6 @@ static void prepare(char **argv)
 int main(int argc, char **argv)
 {
 	double next, until;
-	int status;
 
 	if (argc != 6)
 		return 2;
@@ -316,7 +315,5 @@ int main(int argc, char **argv)
 		}
 		pause_us(200);
 	}
-	status = report();
-	pair_end();
-	return status;
+	return report();
 }

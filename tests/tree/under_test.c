@@ -305,6 +305,17 @@ static void clean_up(void)
 	rmdir(top);
 }
 
+/* At every exit: who is left behind would hold open what the test's output goes to. */
+static void pair_end(void)
+{
+	if (t.table)
+		atomic_store(&t.table->stop, 1);
+	wake_pair();
+	for (int i = 0; t.table && i < 1000 && pair_living(); i++)
+		pause_us(10000);
+	clean_up();
+}
+
 void pair_prepare(const char *bin_dir, uint32_t flags)
 {
 	pthread_t thread;
@@ -327,6 +338,7 @@ void pair_prepare(const char *bin_dir, uint32_t flags)
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	pthread_create(&thread, NULL, reap, NULL);
+	atexit(pair_end);
 	pair_start();
 	for (int i = 0; i < 4000 && !t.have_fds; i++) {
 		if (!dial())
@@ -336,15 +348,4 @@ void pair_prepare(const char *bin_dir, uint32_t flags)
 	if (!t.have_fds)
 		fatal("lops-init does not answer");
 	map_memory();
-}
-
-void pair_end(void)
-{
-	atomic_store(&t.table->stop, 1);
-	for (int k = 0; k < TREE_MEMBERS; k++)
-		if (atomic_load(&t.table->members[k].pid) > 0)
-			kill(atomic_load(&t.table->members[k].pid), SIGCONT);
-	for (int i = 0; i < 200 && pair_living(); i++)
-		pause_us(10000);
-	clean_up();
 }

@@ -29,11 +29,10 @@ void pause_us(long us);
 _Noreturn void fatal(const char *what);
 bool process_lives(int32_t pid);
 
-/* The caller's folder becomes one of the test's own. */
+/* The caller's folder becomes one of the test's own; the pair ends with the program. */
 void pair_prepare(const char *bin_dir, uint32_t flags);
 void pair_start(void); /* over the old table, where there is one */
 int pair_living(void); /* members */
-void pair_end(void);
 
 /* t.out.items are the caller's; the answer is in t.in. */
 void call(enum tree_op op, uint32_t count);
