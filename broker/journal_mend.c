@@ -5,13 +5,10 @@
 #include "broker/journal_parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 #include "broker/ballast.h"
-#include "broker/leaf_rows.h"
 #include "broker/salvage.h"
 
 static bool count_row(void *arg, uint64_t seq, const uint8_t *rec, uint32_t len)
@@ -37,46 +34,33 @@ static bool is_sound(struct journal *j, const char *table)
 	return sound;
 }
 
-/* All of the log that a commit ended, as its frames say themselves. After a power cut part of it
- * may never have been written, so only within one boot is a shorter one damage. */
-static int check_log(struct journal *j, uint32_t frames)
+/* After a power cut part of the log may never have been written, so only within one boot is a
+ * shorter one damage. */
+static int check_due(struct journal *j, struct journal_due due)
 {
 	int found = 0;
 
 	if (sqlite3_wal_checkpoint_v2(j->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &found, NULL) !=
 	    SQLITE_OK)
 		return 0; /* found out by whoever writes next */
-	return !j->is_new_boot && found >= 0 && (uint32_t)found < frames ? -EUCLEAN : 0;
+	if (j->is_new_boot)
+		return 0;
+	return j->head < due.head || (found >= 0 && (uint32_t)found < due.frames) ? -EUCLEAN : 0;
 }
 
 /* Whether the rows at the head and the small tables can be read back. What is damaged further back
  * is found when it is read. */
-static int check(struct journal *j, uint32_t frames)
+static int check(struct journal *j, struct journal_due due)
 {
 	static const char *const small[] = {"last", "names", "senders", "cursors", "meta"};
 	uint64_t rows = 0, from = j->head > 2000 ? j->head - 2000 : 0;
-	int err = check_log(j, frames);
+	int err = check_due(j, due);
 
 	err = err ? err : journal_read(j, from, 2000, count_row, &rows);
 	err = err ? err : journal_read_last(j, "", count_row, &rows);
 	for (size_t i = 0; i < sizeof small / sizeof *small && !err; i++)
 		err = is_sound(j, small[i]) ? 0 : -EUCLEAN;
 	return err;
-}
-
-static uint32_t log_frames(const struct journal *j)
-{
-	char path[PATH_MAX + 16];
-	uint32_t n;
-	int fd;
-
-	snprintf(path, sizeof path, "%s/journal.db-wal", j->dir);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return 0;
-	n = leaf_wal_frames(fd);
-	close(fd);
-	return n;
 }
 
 static int make(struct journal *j)
@@ -107,18 +91,18 @@ static int make_if_missing(struct journal *j)
 	if (errno != ENOENT)
 		return -errno;
 	snprintf(path, sizeof path, "%s/journal.db-wal", j->dir);
-	return lstat(path, &st) == 0 ? -EUCLEAN : make(j);
+	return lstat(path, &st) == 0 || journal_mark_due(j).head ? -EUCLEAN : make(j);
 }
 
 static int open_and_check(struct journal *j)
 {
-	uint32_t frames = log_frames(j);
+	struct journal_due due = journal_mark_due(j);
 	int err = journal_db_open(j, false);
 
 	/* What is damaged stays as it is: closing would fold the log and remove it. */
 	if (j->db)
 		sqlite3_db_config(j->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-	err = err ? err : check(j, frames);
+	err = err ? err : check(j, due);
 	if (err == -ENOSPC && ballast_give_up(j->dir)) {
 		journal_db_close(j);
 		err = journal_db_open(j, false);

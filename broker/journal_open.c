@@ -100,11 +100,11 @@ static int load_names(struct journal *j)
  * another journal's. The seq goes on above anything that can have been given out. */
 static int settle_epoch(struct journal *j, bool renew)
 {
-	char boot_id[40], old[40] = "";
+	char old[40] = "";
 	sqlite3_stmt *s = NULL;
 	int err;
 
-	boot_read_id(boot_id);
+	boot_read_id(j->boot_id);
 	if (sqlite3_prepare_v2(j->db, "SELECT epoch,boot_id FROM meta", -1, &s, NULL) ==
 		    SQLITE_OK &&
 	    sqlite3_step(s) == SQLITE_ROW) {
@@ -112,7 +112,7 @@ static int settle_epoch(struct journal *j, bool renew)
 		snprintf(old, sizeof old, "%s", (const char *)sqlite3_column_text(s, 1));
 	}
 	sqlite3_finalize(s);
-	j->is_new_boot = strcmp(old, boot_id) != 0;
+	j->is_new_boot = strcmp(old, j->boot_id) != 0;
 	if (j->epoch && !renew && !j->is_new_boot)
 		return 0;
 	while (getrandom(&j->epoch, sizeof j->epoch, 0) != sizeof j->epoch)
@@ -123,7 +123,7 @@ static int settle_epoch(struct journal *j, bool renew)
 				      NULL) != SQLITE_OK)
 		return err ? err : -EIO;
 	journal_bind_u64(s, 1, j->epoch);
-	journal_bind_text(s, 2, boot_id);
+	journal_bind_text(s, 2, j->boot_id);
 	err = journal_errno(sqlite3_step(s));
 	sqlite3_finalize(s);
 	return err;
@@ -199,7 +199,7 @@ static struct journal *journal_alloc(const char *dir)
 
 	if (!j)
 		return NULL;
-	j->wal = j->lock = -1;
+	j->wal = j->lock = j->mark = -1;
 	snprintf(j->dir, sizeof j->dir, "%s", dir);
 	pthread_mutex_init(&j->mutex, NULL);
 	pthread_cond_init(&j->wake, NULL);
@@ -231,6 +231,7 @@ int journal_open(const char *state_dir, void (*alive)(void), struct journal **re
 		journal_close(j);
 		return err;
 	}
+	journal_mark_open(j);
 	*ret_said = j->said[0] ? j->said : NULL;
 	*ret_j = j;
 	return 0;
@@ -259,6 +260,8 @@ void journal_close(struct journal *j)
 	journal_db_close(j);
 	if (j->wal >= 0)
 		close(j->wal);
+	if (j->mark >= 0)
+		close(j->mark);
 	if (j->lock >= 0)
 		close(j->lock);
 	pthread_cond_destroy(&j->wake);

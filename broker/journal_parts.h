@@ -42,8 +42,11 @@ struct journal {
 	struct names names;
 	uint64_t epoch, head, committed;
 	bool in_turn, is_new_boot;
+	char boot_id[40];
 	int64_t changes; /* rows ever changed by this connection, at the last commit */
-	int lock, wal, wal_pages;
+	int lock, wal, mark;
+	int wal_pages;    /* since the last checkpoint */
+	int wal_frames;   /* at the last commit */
 	int pinned_pages; /* of the WAL, that a reader kept from the last checkpoint */
 	char dir[PATH_MAX];
 	char said[256];
@@ -73,6 +76,16 @@ void journal_bind_text(sqlite3_stmt *s, int at, const char *text); /* borrowed u
 int journal_turn_begin(struct journal *j);
 uint64_t journal_number(struct journal *j, const char *sql);
 int journal_note_wal(void *arg, sqlite3 *db, const char *name, int pages); /* a WAL hook */
+
+/* --- journal_mark.c --- */
+struct journal_due {
+	uint32_t frames; /* of the log */
+	uint64_t head;
+};
+void journal_mark_open(struct journal *j);
+void journal_mark_commit(const struct journal *j);
+/* What has to be there; to be asked before the database is opened. */
+struct journal_due journal_mark_due(const struct journal *j);
 
 /* --- journal_sync.c: within 20 ms, by a helper thread --- */
 int journal_open_wal(struct journal *j);

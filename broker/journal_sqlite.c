@@ -290,6 +290,7 @@ int journal_commit(struct journal *j, bool sync)
 	err = journal_open_wal(j);
 	if (err)
 		return err;
+	journal_mark_commit(j);
 	/* Whatever the reason: the turn is in the journal and may not be on the disk. */
 	if (sync)
 		return fdatasync(j->wal) < 0 ? -EIO : 0;
@@ -298,9 +299,11 @@ int journal_commit(struct journal *j, bool sync)
 
 int journal_note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 {
+	struct journal *j = arg;
+
 	(void)db;
 	(void)name;
-	((struct journal *)arg)->wal_pages = pages;
+	j->wal_pages = j->wal_frames = pages;
 	return SQLITE_OK;
 }
 

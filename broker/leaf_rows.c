@@ -4,7 +4,6 @@
  */
 #include "broker/leaf_rows.h"
 
-#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,7 +21,6 @@ enum {
 	LOCAL_MIN = (PAGE - 12) * 32 / 255 - 23,
 	WAL_HEADER = 32,
 	FRAME_HEADER = 24,
-	SALT = 8,
 };
 
 struct span {
@@ -194,25 +192,25 @@ static bool header_is_whole(const uint8_t h[WAL_HEADER])
 	return big32(h + 24) == a && big32(h + 28) == b;
 }
 
-/* What marks the frames of the present generation: from the header, else from the first frame. */
-static bool read_salt(int wal, uint8_t salt[SALT])
+/* From the header, else from the first frame. */
+bool leaf_wal_salt(int wal, uint8_t salt[LEAF_WAL_SALT])
 {
 	uint8_t head[WAL_HEADER + FRAME_HEADER];
 
 	if (pread(wal, head, sizeof head, 0) != sizeof head)
 		return false;
-	memcpy(salt, head + (header_is_whole(head) ? 16 : WAL_HEADER + 8), SALT);
+	memcpy(salt, head + (header_is_whole(head) ? 16 : WAL_HEADER + 8), LEAF_WAL_SALT);
 	return true;
 }
 
 uint32_t leaf_wal_frames(int wal)
 {
-	uint8_t salt[SALT], frame[FRAME_HEADER];
+	uint8_t salt[LEAF_WAL_SALT], frame[FRAME_HEADER];
 	off_t step = FRAME_HEADER + PAGE;
 	uint32_t last = 0;
 	struct stat st;
 
-	if (!read_salt(wal, salt) || fstat(wal, &st) < 0)
+	if (!leaf_wal_salt(wal, salt) || fstat(wal, &st) < 0)
 		return 0;
 	/* Header and page are written apart: a header alone at the end is of a commit that a death
 	 * cut off. */
@@ -220,7 +218,7 @@ uint32_t leaf_wal_frames(int wal)
 	     WAL_HEADER + (n + 1) * step <= st.st_size &&
 	     pread(wal, frame, sizeof frame, WAL_HEADER + n * step) == (ssize_t)sizeof frame;
 	     n++)
-		if (memcmp(frame + 8, salt, SALT) == 0 && big32(frame + 4) != 0)
+		if (memcmp(frame + 8, salt, LEAF_WAL_SALT) == 0 && big32(frame + 4) != 0)
 			last = n + 1;
 	return last;
 }
@@ -228,12 +226,12 @@ uint32_t leaf_wal_frames(int wal)
 void leaf_rows_of_wal(const struct leaf_pages *l, int wal, leaf_row_fn *fn, void *arg)
 {
 	uint32_t last = leaf_wal_frames(wal);
-	uint8_t salt[SALT], frame[FRAME_HEADER + PAGE];
+	uint8_t salt[LEAF_WAL_SALT], frame[FRAME_HEADER + PAGE];
 
-	if (!read_salt(wal, salt))
+	if (!leaf_wal_salt(wal, salt))
 		return;
 	/* What lies after the last commit was never acknowledged. */
 	for (uint32_t n = 0; n < last && read_frame(wal, n, frame); n++)
-		if (memcmp(frame + 8, salt, SALT) == 0)
+		if (memcmp(frame + 8, salt, LEAF_WAL_SALT) == 0)
 			leaf_rows_of(l, frame + FRAME_HEADER, fn, arg);
 }

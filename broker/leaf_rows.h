@@ -6,10 +6,12 @@
 #ifndef LOPS_BROKER_LEAF_ROWS_H
 #define LOPS_BROKER_LEAF_ROWS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define LEAF_PAGE_BYTES 4096
+#define LEAF_WAL_SALT   8
 #define LEAF_RECORD_MAX (512 * 1024)
 
 struct leaf_pages {
@@ -23,6 +25,8 @@ typedef void leaf_row_fn(void *arg, uint64_t seq, const uint8_t *rec, uint32_t l
 void leaf_rows_of(const struct leaf_pages *l, const uint8_t page[LEAF_PAGE_BYTES], leaf_row_fn *fn,
 		  void *arg);
 
+/* What marks the frames of a write-ahead log's present generation; false: it can't be read. */
+bool leaf_wal_salt(int wal, uint8_t ret_salt[LEAF_WAL_SALT]);
 /* How many frames of a write-ahead log were written in its present generation up to the last one
  * that ends a transaction; 0 also when it can't be read. */
 uint32_t leaf_wal_frames(int wal);

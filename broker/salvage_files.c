@@ -182,6 +182,15 @@ int salvage_done(const char *state_dir)
 	return err;
 }
 
+/* It is of the journal that goes. */
+static int remove_mark(const char *state_dir)
+{
+	char path[PATH_MAX];
+
+	path_in(state_dir, JOURNAL_MARK, path);
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
 int salvage_finish(const char *state_dir, const char *saved, char *ret_said, size_t size)
 {
 	unsigned n = free_number(state_dir);
@@ -189,7 +198,8 @@ int salvage_finish(const char *state_dir, const char *saved, char *ret_said, siz
 
 	if (!is_there(state_dir, "journal.db.new"))
 		return 0;
-	err = set_aside(state_dir, n);
+	err = remove_mark(state_dir);
+	err = err ? err : set_aside(state_dir, n);
 	err = err ? err : move(state_dir, "journal.db.new", "journal.db");
 	err = err ? err : sync_folder(state_dir);
 	if (ret_said)

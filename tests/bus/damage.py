@@ -17,6 +17,8 @@ del sys.argv[1:2]
 FULL = bool(os.environ.get("LOPS_TEST_FULL"))
 PAGE, EVENTS, DEPLOYMENTS, ROWS_A_PAGE = 4096, 4000, 40, 40
 FILES = ("journal.db", "journal.db-wal")
+MARK = "journal.mark"  # what the log has to hold
+FRAME = 24 + PAGE
 
 
 class Damage(unittest.TestCase):
@@ -46,10 +48,10 @@ class Damage(unittest.TestCase):
         d.close()
         cls.broker.kill()  # so that the log stays
         cls.whole = {}
-        for name in FILES:
+        for name in (*FILES, MARK):
             with open(os.path.join(cls.broker.state, name), "rb") as f:
                 cls.whole[name] = f.read()
-        assert all(len(w) > 50 * PAGE for w in cls.whole.values()), "both files hold a part"
+        assert all(len(cls.whole[name]) > 50 * PAGE for name in FILES), "both files hold a part"
 
     @classmethod
     def tearDownClass(cls):
@@ -143,10 +145,12 @@ class Damage(unittest.TestCase):
         self.broker.kill()
 
     def each(self, n, seed, make):
-        """How many of n kinds of damage were found; all of them have to be survived."""
+        """How many of n kinds of damage were found; all of them have to be survived, with the mark and without."""
         rng, found = random.Random(seed), 0
-        for _ in range(n):
+        for k in range(n):
             files = dict(self.whole)
+            if k % 2:
+                del files[MARK]
             what = make(rng, files)
             self.put(files)
             self.check(what)
@@ -155,18 +159,74 @@ class Damage(unittest.TestCase):
 
     def test_a_commit_that_a_death_cut_off_is_no_damage(self):
         """Header and page of a frame are written apart: the log may end in a header, or in part of a page."""
+        end = self.end_of_log()
+        without_mark = {name: self.whole[name] for name in FILES}
+        for torn in (self.commit_header(), self.commit_header() + b"x" * 1000):
+            for files in (self.whole, without_mark):
+                self.no_damage(files, self.whole["journal.db-wal"][:end] + torn)
+
+    def test_nor_is_one_that_stands_before_an_old_page(self):
+        """The log is written over what was there: behind the new header lies the page of an older time."""
+        end = self.end_of_log()
+        self.no_damage(self.whole, self.whole["journal.db-wal"][:end] + self.commit_header() + b"y" * PAGE + b"z" * 9000)
+
+    def test_the_first_commit_of_a_new_generation_cut_off(self):
+        """All of the log is in the database by then, and the next one begins at the front."""
+        self.put(self.whole)
+        self.restart().close()
+        self.broker.stop()  # folds the log, and removes it
+        self.assertFalse(os.path.exists(os.path.join(self.broker.state, "journal.db-wal")))
+        with open(os.path.join(self.broker.state, "journal.db"), "rb") as f:
+            folded = f.read()
+        log = bytearray(self.whole["journal.db-wal"])
+        log[16:20] = (int.from_bytes(log[16:20], "big") + 1).to_bytes(4, "big")
+        a = b = 0
+        for at in range(0, 24, 8):
+            order = "big" if log[3] & 1 else "little"
+            a = a + int.from_bytes(log[at:at + 4], order) + b & 0xffffffff
+            b = b + int.from_bytes(log[at + 4:at + 8], order) + a & 0xffffffff
+        log[24:32] = a.to_bytes(4, "big") + b.to_bytes(4, "big")
+        log[32:56] = self.commit_header(bytes(log[16:24]))
+        self.no_damage({**self.whole, "journal.db": folded}, bytes(log))
+
+    def end_of_log(self):
         log = self.whole["journal.db-wal"]
-        frames = range(32, len(log) - 24 - PAGE + 1, 24 + PAGE)
-        commits = [at for at in frames if log[at + 8:at + 16] == log[16:24] and any(log[at + 4:at + 8])]
-        end = commits[-1] + 24 + PAGE
-        head = (3).to_bytes(4, "big") + (99).to_bytes(4, "big") + log[16:24] + bytes(8)
-        for torn in (head, head + b"x" * 1000):
-            self.put({**self.whole, "journal.db-wal": log[:end] + torn})
-            d, events, gaps = self.follow()
+        frames = range(32, len(log) - FRAME + 1, FRAME)
+        return max(at for at in frames if log[at + 8:at + 16] == log[16:24] and any(log[at + 4:at + 8])) + FRAME
+
+    def commit_header(self, salt=None):
+        return (3).to_bytes(4, "big") + (99).to_bytes(4, "big") + (salt or self.whole["journal.db-wal"][16:24]) + bytes(8)
+
+    def no_damage(self, files, log):
+        self.put({**files, "journal.db-wal": log})
+        d, events, gaps = self.follow()
+        d.close()
+        self.broker.kill()
+        self.assertEqual(self.said(), "")
+        self.assertEqual((events, gaps), (list(range(1, EVENTS + 1)), []))
+
+    def test_the_last_acknowledged_commit_damaged(self):
+        """The same bytes, but the mark knows better."""
+        log = bytearray(self.whole["journal.db-wal"])
+        log[self.end_of_log() - PAGE + 100] ^= 1
+        for mark in ({MARK: self.whole[MARK]}, {}, {MARK: self.whole[MARK][:-1] + b"!"}, {MARK: b""}):
+            self.put({"journal.db": self.whole["journal.db"], "journal.db-wal": bytes(log), **mark})
+            self.check("with a mark of %d bytes" % len(mark.get(MARK, b"")))
+            self.assertIn("damaged", self.said())
+
+    def test_a_log_that_is_gone(self):
+        """With what was acknowledged in it; nobody but the mark can tell."""
+        for files in ({"journal.db": self.whole["journal.db"]}, {}):
+            self.put({MARK: self.whole[MARK], **files})
+            d = self.restart()
+            self.assertIn("the journal was damaged", self.said())
+            self.assertLess(d.head, EVENTS)
             d.close()
             self.broker.kill()
-            self.assertEqual(self.said(), "")
-            self.assertEqual((events, gaps), (list(range(1, EVENTS + 1)), []))
+            self.said_before = len(self.broker.said())
+            self.restart().close()
+            self.broker.kill()
+            self.assertEqual(self.said(), "", "once is enough")
 
     def test_flipped_bits(self):
         def flip(rng, files):
