@@ -7,6 +7,7 @@
  */
 #include "broker/journal_parts.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -74,7 +75,7 @@ static bool is_next_generation(const uint8_t salt[LEAF_WAL_SALT], const struct m
 
 	memcpy(&now, salt, sizeof now);
 	memcpy(&then, m->salt, sizeof then);
-	return __builtin_bswap32(now) == __builtin_bswap32(then) + 1;
+	return be32toh(now) == be32toh(then) + 1;
 }
 
 /* Nothing of a generation that was begun after the mark has been acknowledged. */
