@@ -1,5 +1,5 @@
 add_executable(config_test config_test.c generated.c)
-target_link_libraries(config_test PRIVATE lops_flags lops_config PkgConfig::CMOCKA m)
+target_link_libraries(config_test PRIVATE lops_flags lops_config lops_policy PkgConfig::CMOCKA m)
 add_test(NAME config.values COMMAND config_test)
 add_test(NAME config.golden COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/config_golden.sh ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/lops)
 set_tests_properties(config.values config.golden PROPERTIES LABELS unit TIMEOUT 120)

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include "lib/config/config.h"
 #include "lib/config/values.h"
+#include "lib/policy/backoff.h"
 #include "tests/unit/generated.h"
 
 static struct codec_arena arena;
@@ -68,6 +69,24 @@ static void no_key_is_there_twice(void **state)
 	(void)state;
 	for (size_t i = 0; i < config_keys_count; i++)
 		assert_int_equal(values_find(config_keys[i].section, config_keys[i].key), (int)i);
+}
+
+/* The name is looked up there by whoever restarts: one that only the file knows would be refused
+ * too late. */
+static void the_kinds_of_restart_policy_are_those_there_are(void **state)
+{
+	char there[200] = "", known[200] = "|";
+
+	(void)state;
+	for (unsigned i = 0; backoff_kind_at(i); i++) {
+		strcat(there, "|");
+		strcat(there, backoff_kind_at(i)->name);
+	}
+	for (size_t i = 0; i < config_keys_count; i++)
+		if (strcmp(config_keys[i].section, "restart_policy") == 0 &&
+		    strcmp(config_keys[i].key, "kind") == 0)
+			strcat(known, config_keys[i].choices);
+	assert_string_equal(known, there);
 }
 
 static void words_split_as_a_shell_splits_them(void **state)
@@ -194,6 +213,7 @@ int main(void)
 		cmocka_unit_test(every_default_is_in_range),
 		cmocka_unit_test(below_and_above_the_range_is_refused),
 		cmocka_unit_test(no_key_is_there_twice),
+		cmocka_unit_test(the_kinds_of_restart_policy_are_those_there_are),
 		cmocka_unit_test(words_split_as_a_shell_splits_them),
 		cmocka_unit_test(environment_pairs_have_a_rule),
 		cmocka_unit_test(single_keys_are_set_like_in_the_file),
