@@ -149,9 +149,10 @@ int journal_db_open(struct journal *j, bool renew)
 	int err;
 
 	snprintf(path, sizeof path, "%s/journal.db", j->dir);
-	err = journal_errno(sqlite3_open_v2(
-		path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW,
-		NULL));
+	err = journal_errno(sqlite3_open_v2(path, &j->db,
+					    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+						    SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
+					    NULL));
 	if (err)
 		return err;
 	sqlite3_busy_timeout(j->db, 1000);
@@ -219,12 +220,20 @@ int journal_new_at(const char *dir, struct journal **ret_j)
 	return 0;
 }
 
+/* One thread of this process uses SQLite, and nobody asks how much memory it has. */
+static void use_one_thread(void)
+{
+	sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int journal_open(const char *state_dir, void (*alive)(void), struct journal **ret_j,
 		 const char **ret_said)
 {
 	struct journal *j = journal_alloc(state_dir);
 	int err = j ? take_lock(j) : -ENOMEM;
 
+	use_one_thread();
 	err = err ? err : journal_open_or_mend(j, alive);
 	err = err ? err : sync_found(j);
 	if (err) {
