@@ -48,14 +48,14 @@ void journal_mark_open(struct journal *j)
 
 void journal_mark_commit(const struct journal *j)
 {
-	struct mark m = {.frames = (uint32_t)j->wal_frames, .head = j->committed};
+	struct mark m = {.frames = (uint32_t)j->wal_pages, .head = j->committed};
 
 	if (j->mark < 0 || !leaf_wal_salt(j->wal, m.salt))
 		return;
 	snprintf(m.boot_id, sizeof m.boot_id, "%s", j->boot_id);
 	m.crc = crc_of(&m);
-	if (pwrite(j->mark, &m, sizeof m, 0) != sizeof m)
-		return; /* the one of before stands: it asks for less */
+	/* Where it fails, what stands there asks for less, or is none by its CRC. */
+	(void)!pwrite(j->mark, &m, sizeof m, 0);
 }
 
 static bool read_mark(const struct journal *j, struct mark *m)

@@ -149,10 +149,9 @@ int journal_db_open(struct journal *j, bool renew)
 	int err;
 
 	snprintf(path, sizeof path, "%s/journal.db", j->dir);
-	err = journal_errno(sqlite3_open_v2(path, &j->db,
-					    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-						    SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX,
-					    NULL));
+	err = journal_errno(sqlite3_open_v2(
+		path, &j->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOFOLLOW,
+		NULL));
 	if (err)
 		return err;
 	sqlite3_busy_timeout(j->db, 1000);

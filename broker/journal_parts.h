@@ -45,8 +45,7 @@ struct journal {
 	char boot_id[40];
 	int64_t changes; /* rows ever changed by this connection, at the last commit */
 	int lock, wal, mark;
-	int wal_pages;    /* since the last checkpoint */
-	int wal_frames;   /* at the last commit */
+	int wal_pages;    /* of the WAL at the last commit; 0 once they were checkpointed */
 	int pinned_pages; /* of the WAL, that a reader kept from the last checkpoint */
 	char dir[PATH_MAX];
 	char said[256];

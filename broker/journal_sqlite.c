@@ -299,11 +299,9 @@ int journal_commit(struct journal *j, bool sync)
 
 int journal_note_wal(void *arg, sqlite3 *db, const char *name, int pages)
 {
-	struct journal *j = arg;
-
 	(void)db;
 	(void)name;
-	j->wal_pages = j->wal_frames = pages;
+	((struct journal *)arg)->wal_pages = pages;
 	return SQLITE_OK;
 }
 

@@ -23,7 +23,6 @@ int salvage_finish(const char *state_dir, const char *saved, char *ret_said, siz
 int salvage_order(const char *state_dir);
 bool salvage_is_ordered(const char *state_dir);
 
-#define JOURNAL_MARK "journal.mark"
 #define SALVAGE_DIR  "salvage"      /* in the state folder: all drafts */
 #define JOURNAL_MARK "journal.mark" /* see journal_mark.c */
 

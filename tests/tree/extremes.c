@@ -161,12 +161,13 @@ static int32_t member_below(void)
 static int32_t worker(void)
 {
 	double until = now_s() + SETTLE_S;
+	int32_t pid;
 
-	while (member_below() <= 0 && now_s() < until)
+	while ((pid = member_below()) <= 0 && now_s() < until)
 		call(TREE_PING, 0);
-	if (member_below() <= 0)
+	if (pid <= 0)
 		fatal("there is no worker");
-	return member_below();
+	return pid;
 }
 
 static void kill_worker(void)
